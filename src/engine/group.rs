@@ -1,0 +1,61 @@
+//! The contract between the engine and a group's driver: what the driver is told, what it
+//! may do, what it publishes. The judgement is in `failover`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::model::{AppName, Epoch, Receipt, ServiceName};
+
+use super::runtime::Runtime;
+
+/// A member's server as the reconciler sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedMember {
+    pub index: u32,
+    /// The server's container; changes when it is recreated.
+    pub container: String,
+    /// The host's process id while it runs; a new one means it was started again.
+    pub pid: Option<u32>,
+    pub running: bool,
+    pub paused: bool,
+    /// The pod's address and the server's port: unchanged while the pod lives.
+    pub addr: SocketAddr,
+}
+
+/// The stable address of the group, as the driver commands it.
+#[async_trait]
+pub trait Front: Send + Sync + 'static {
+    /// Returns when every proxy thread has reset its sessions and parks new ones.
+    async fn gate(&self);
+    async fn open(&self, master: SocketAddr, epoch: u64);
+    async fn refuse(&self, why: String);
+}
+
+/// What must survive the daemon.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// `Err` when the store cannot be read: then nobody is promoted.
+    async fn epoch(&self) -> Result<Option<Epoch>, LedgerError>;
+    /// On disk (synced) when it returns.
+    async fn commit(&self, epoch: Epoch) -> Result<(), LedgerError>;
+    /// Stores or, for the same epoch, replaces a receipt.
+    async fn receipt(&self, receipt: Receipt);
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the store")]
+pub struct LedgerError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// What a driver needs.
+#[derive(Clone)]
+pub struct GroupContext {
+    pub app: AppName,
+    pub service: ServiceName,
+    pub type_name: String,
+    pub password: String,
+    pub runtime: Arc<dyn Runtime>,
+    pub front: Arc<dyn Front>,
+    pub ledger: Arc<dyn Ledger>,
+}

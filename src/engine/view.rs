@@ -1,0 +1,151 @@
+//! What the engine answers to questions. `api::server` turns these into wire types.
+
+use std::collections::BTreeMap;
+
+use crate::model::{AppName, GroupStatus, InstanceName, Memory, Receipt, ServiceName};
+
+#[derive(Debug, Clone)]
+pub struct AppView {
+    pub name: AppName,
+    pub flavor: String,
+    /// The revision that serves, once one was deployed.
+    pub revision: Option<String>,
+    /// `up` or, after `down`, `down`.
+    pub up: bool,
+    pub services: Vec<ServiceView>,
+    /// What the reconciler waits for, one sentence each.
+    pub holds: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ServiceView {
+    pub name: ServiceName,
+    pub type_name: String,
+    /// Data services keep their state over pushes.
+    pub is_data: bool,
+    /// How many instances were asked for.
+    pub instance_count: u32,
+    /// Limit per instance.
+    pub memory: Memory,
+    /// The build file's `config`, as text; empty and default values are left out.
+    pub config: BTreeMap<String, String>,
+    /// `http://www.<app>.localhost:<port>` and the same as `127.0.0.1:port`; empty without HTTP.
+    pub urls: Vec<String>,
+    /// The stable address of a data service, with login and password: `redis://root:pw@127.0.0.1:20001`.
+    pub address: Option<String>,
+    /// False when the service is no longer in the build file.
+    pub in_build_file: bool,
+    pub instances: Vec<InstanceView>,
+    /// Data services: roles, sync states, epoch.
+    pub group: Option<GroupStatus>,
+    /// Failovers of this service, oldest first.
+    pub receipts: Vec<Receipt>,
+}
+
+#[derive(Debug, Clone)]
+pub struct InstanceView {
+    pub name: InstanceName,
+    /// Container id, empty when there is none.
+    pub container: String,
+    pub container_name: String,
+    pub image: String,
+    pub revision: Option<String>,
+    pub state: InstanceState,
+    pub memory_limit: Option<Memory>,
+    /// Bytes in use; `None` when it does not run.
+    pub memory_used: Option<u64>,
+    pub ip: Option<std::net::Ipv4Addr>,
+    pub pid: Option<u32>,
+    pub started_at: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceState {
+    Starting,
+    Up,
+    Paused,
+    Down,
+}
+
+#[derive(Debug, Clone)]
+pub struct DeploymentView {
+    pub id: String,
+    pub revision: String,
+    /// RFC 3339, UTC, microseconds.
+    pub created_at: String,
+    pub state: DeploymentState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeploymentState {
+    Running,
+    Succeeded,
+    Failed,
+}
+
+/// A line of a deployment's log (rest-api.md, §4). `created_at` grows strictly.
+#[derive(Debug, Clone)]
+pub struct DeployLine {
+    pub created_at: String,
+    pub service: Option<ServiceName>,
+    pub index: Option<u32>,
+    pub error: bool,
+    pub message: String,
+    /// Set on the last line only.
+    pub end: Option<DeploymentState>,
+}
+
+/// A line of an application's log.
+#[derive(Debug, Clone)]
+pub struct AppLogLine {
+    pub created_at: String,
+    pub instance: InstanceName,
+    pub error: bool,
+    pub message: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct ActivityView {
+    pub created_at: String,
+    /// `app`, `service`, `domain`, `fault`, `failover`.
+    pub category: String,
+    /// `create`, `deploy`, `scale`, `restart`, `kill`, `failover`, …
+    pub action: String,
+    /// `service`, `revision`, `value`, … by action.
+    pub details: BTreeMap<String, String>,
+}
+
+/// One wish of a `scale`.
+#[derive(Debug, Clone)]
+pub struct ScaleWish {
+    pub service: ServiceName,
+    pub instances: Option<u32>,
+    pub memory: Option<Memory>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeployWish {
+    /// `None`: the last upload. `latest` and `previous` are understood.
+    pub revision: Option<String>,
+    pub clean: bool,
+    /// Only this code service.
+    pub service: Option<ServiceName>,
+}
+
+/// One finding of `doctor`.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// `engine`, `base image`, `ports`, `registry`, `disk`.
+    pub subject: String,
+    pub level: FindingLevel,
+    pub text: String,
+    /// How to mend it; empty when all is well.
+    pub mend: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingLevel {
+    Ok,
+    Warning,
+    Error,
+}

@@ -1,0 +1,100 @@
+//! Replicated groups as the rest of the house sees them: epochs, roles, sync states, receipts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Who is master, durably. Committed to the store *before* a promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Grows by one with every promotion.
+    pub number: u64,
+    /// The master's instance number.
+    pub master: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Master,
+    Slave,
+    /// Not yet known or not running.
+    Unknown,
+}
+
+/// How far a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncState {
+    /// The container is not running or does not answer.
+    Down,
+    /// Running, without an upstream.
+    Detached,
+    Synchronizing {
+        /// 0–100; `None` when the server does not tell.
+        percent: Option<u8>,
+    },
+    Synchronized,
+}
+
+/// One member of a group, for `info db`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    pub index: u32,
+    pub role: Role,
+    pub sync: SyncState,
+    /// Seconds behind the master; `None` for the master and when unknown.
+    pub lag_seconds: Option<f64>,
+    /// Replication position in the server's own unit (bytes for Redis).
+    pub position: Option<u64>,
+    pub server_version: Option<String>,
+    /// Memory the server says it uses, in bytes.
+    pub used_memory: Option<u64>,
+}
+
+/// What a group's driver publishes after every step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// The phase's name: `steady`, `gating`, …, `stalled`.
+    pub phase: String,
+    /// True when a master is open and nothing is being changed.
+    pub settled: bool,
+    /// Why the group is not settled, in one sentence.
+    pub reason: Option<String>,
+    pub epoch: Option<Epoch>,
+    pub members: Vec<MemberStatus>,
+}
+
+/// What one failover did. All times are milliseconds since the failure was detected,
+/// except `detected_at`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub service: String,
+    /// RFC 3339, UTC, microseconds.
+    pub detected_at: String,
+    /// `container died`, `no answer for 200 ms`, …
+    pub cause: String,
+    pub old_master: u32,
+    pub new_master: u32,
+    pub epoch: u64,
+    pub fenced_ms: f64,
+    pub promoted_ms: f64,
+    /// When the front let the first session through.
+    pub opened_ms: f64,
+    /// When the front passed the first bytes of a session to the new master and got an answer.
+    pub first_write_ms: Option<f64>,
+    /// When the old master was a synchronised slave again.
+    pub resynchronised_ms: Option<f64>,
+}
+
+impl fmt::Display for SyncState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down => f.write_str("down"),
+            Self::Detached => f.write_str("detached"),
+            Self::Synchronizing { percent: Some(percent) } => write!(f, "synchronizing {percent}%"),
+            Self::Synchronizing { percent: None } => f.write_str("synchronizing"),
+            Self::Synchronized => f.write_str("synchronized"),
+        }
+    }
+}

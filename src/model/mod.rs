@@ -1,0 +1,16 @@
+//! The nouns every room shares: names, sizes, the parsed stack, routes and groups.
+//!
+//! Pure: no clock, no tokio, no file system. It imports no other room, so that every
+//! room may import it.
+
+pub mod group;
+pub mod memory;
+pub mod names;
+pub mod route;
+pub mod stack;
+
+pub use group::{Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState};
+pub use memory::Memory;
+pub use names::{AppName, InstanceName, NameError, ServiceName};
+pub use route::{Backend, HttpRoute, RouteTable, TcpRoute, TcpState};
+pub use stack::{PortKind, Processes, ServiceSpec, Stack};

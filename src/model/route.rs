@@ -1,0 +1,55 @@
+//! What the engine tells the proxy: an immutable table of where traffic goes.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::{AppName, InstanceName, ServiceName};
+
+/// Everything the proxy needs to route. Replaced whole, never changed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RouteTable {
+    /// Grows by one with every publication.
+    pub generation: u64,
+    /// Lower-case host name without port -> service.
+    pub http: HashMap<String, Arc<HttpRoute>>,
+    /// Front port -> data service or TCP port.
+    pub tcp: HashMap<u16, Arc<TcpRoute>>,
+}
+
+/// One web service and the instances that may serve it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpRoute {
+    pub app: AppName,
+    pub service: ServiceName,
+    /// Instances of the serving version that answered their readiness probe. May be empty: 503.
+    pub backends: Vec<Backend>,
+}
+
+/// One instance of a web service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Backend {
+    /// The container's id: two versions of `www.0` are different backends.
+    pub id: Arc<str>,
+    pub instance: InstanceName,
+    pub addr: SocketAddr,
+}
+
+/// The stable address of a data service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TcpRoute {
+    pub app: AppName,
+    pub service: ServiceName,
+    pub state: TcpState,
+}
+
+/// Where new connections of a TCP route go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TcpState {
+    /// To this member. A session opened under an older epoch, or to another address, is reset.
+    Open { master: SocketAddr, epoch: u64 },
+    /// Sessions are reset; new connections wait (bounded) until the state changes.
+    Gated,
+    /// New connections are closed at once; the reason is for the log and `info`.
+    Refused { why: String },
+}

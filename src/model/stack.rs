@@ -1,0 +1,63 @@
+//! The parsed build file: what `dotcloud.yml` asks for (platform.md, §2).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ServiceName;
+
+/// All services of a build file, in the file's order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stack {
+    pub services: Vec<ServiceSpec>,
+}
+
+/// One service as the build file describes it. Scalars keep the text they were written as.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    pub name: ServiceName,
+    /// The `type` key, for example `python`.
+    pub type_name: String,
+    /// Relative to the build file; `.` by default; never outside the tree.
+    pub approot: String,
+    /// For the first deployment only; `scale` wins later.
+    pub instances: u32,
+    pub prebuild: Option<String>,
+    pub postbuild: Option<String>,
+    pub postinstall: Option<String>,
+    pub buildscript: Option<String>,
+    pub systempackages: Vec<String>,
+    pub requirements: Vec<String>,
+    /// Per type; scalars are kept as text (`2.10` stays `2.10`), lists and mappings as they are.
+    pub config: BTreeMap<String, serde_json::Value>,
+    pub environment: BTreeMap<String, String>,
+    pub ports: BTreeMap<String, PortKind>,
+    pub processes: Processes,
+    pub exclude_bundler_groups: Vec<String>,
+    /// Every scalar key of the service as text, exported to build scripts as `SERVICE_<KEY>`.
+    pub exported: BTreeMap<String, String>,
+}
+
+/// What a port of the build file carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PortKind {
+    Http,
+    Tcp,
+    Udp,
+}
+
+/// `process` or `processes`: they exclude each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Processes {
+    #[default]
+    Unset,
+    Single(String),
+    Named(BTreeMap<String, String>),
+}
+
+impl Stack {
+    pub fn service(&self, name: &ServiceName) -> Option<&ServiceSpec> {
+        self.services.iter().find(|service| service.name == *name)
+    }
+}
