@@ -1,0 +1,1 @@
+//! Builds and instances of code services.
