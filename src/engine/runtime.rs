@@ -12,6 +12,8 @@ use tokio::sync::{broadcast, mpsc};
 pub use crate::model::observed::*;
 use crate::model::{AppName, Memory, ServiceName};
 
+use super::view::Finding;
+
 /// A failed attempt at the runtime. The cause is only in `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
@@ -172,6 +174,9 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> broadcast::Receiver<RuntimeEvent>;
     /// Bytes used by a running container, file cache excluded.
     async fn memory_used(&self, container: &str) -> Result<u64>;
+
+    /// The runtime's own part of `doctor`: base image, registry, what bootstrapping needs.
+    async fn diagnose(&self) -> Vec<Finding>;
 
     // --- act; all idempotent
     /// Creates the application's network on a free /24. `wanted` is tried first.

@@ -18,6 +18,9 @@ pub struct AppRecord {
     /// True once `destroy` was asked for: everything is to go, then the record itself.
     #[serde(default)]
     pub doomed: bool,
+    /// `down --volumes`: the data is to go too, once nothing runs.
+    #[serde(default)]
+    pub discard_data: bool,
     /// The network's subnet, once it has one.
     pub subnet: Option<String>,
     pub services: Vec<ServiceRecord>,
@@ -75,6 +78,9 @@ pub struct DeploymentRecord {
     pub clean: bool,
     pub service: Option<ServiceName>,
     pub generation: u64,
+    /// User variables as they were when it was scheduled.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     pub phase: DeploymentPhase,
 }
 

@@ -7,6 +7,7 @@ fn app(name: &str) -> AppRecord {
         created_at: "2012-10-01T00:00:00Z".to_owned(),
         up: true,
         doomed: false,
+        discard_data: false,
         subnet: None,
         services: Vec::new(),
         environment: [("A".to_owned(), "1".to_owned())].into(),
