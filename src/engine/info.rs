@@ -21,7 +21,8 @@ impl Engine {
     }
 
     pub async fn app(&self, app: &AppName) -> Result<AppView> {
-        self.view(&self.inner().app(app)?).await
+        let app = self.inner().app(app)?;
+        self.view(&app).await
     }
 
     pub async fn service(&self, app: &AppName, service: &ServiceName) -> Result<ServiceView> {

@@ -74,7 +74,10 @@ impl Deployment<'_> {
         let file = file.map_err(|error| Failed(in_full(&error)))?;
         let file = file.ok_or_else(|| Failed(format!("revision {} is gone", self.record.revision)))?;
         let inner = self.inner.clone();
-        let read = move || Tree::read(&file, &inner.catalog.known_types());
+        let read = move || {
+            let types: Vec<&str> = inner.catalog.types().map(|kind| kind.name.as_str()).collect();
+            Tree::read(&file, &types)
+        };
         match tokio::task::spawn_blocking(read).await {
             Ok(tree) => tree.map_err(|error| Failed(in_full(&error))),
             Err(error) => Err(Failed(in_full(&error))),
@@ -91,7 +94,7 @@ impl Deployment<'_> {
                 "service \"{}\": type \"{}\" is part of the platform, but this version cannot run it yet (it runs {})",
                 spec.name,
                 spec.type_name,
-                catalog.names().join(", ")
+                catalog.types().map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ")
             ))),
         }
     }

@@ -132,7 +132,7 @@ impl Watch {
         }
     }
 
-    X -> Duration {
+    fn time_left(&self, tree: &Tree) -> Duration {
         let now = clock::monotonic();
         let waiting = self.stages.iter().filter(|(_, stage)| **stage != Stage::Responsive);
         let left = waiting.map(|(instance, _)| (self.since[instance] + self.limit(instance, tree)).saturating_sub(now));

@@ -35,8 +35,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Reads an uploaded tar file. Blocking.
-    pub fn read(file: &Path, known_types: &[&str]) -> Result<Self, TreeError> {
+    /// Reads an uploaded tar file. Blocking. `more_types`: those beside the platform's own.
+    pub fn read(file: &Path, more_types: &[&str]) -> Result<Self, TreeError> {
         let mut archive = tar::Archive::new(File::open(file).map_err(TreeError::Read)?);
         let mut build_file = None;
         let mut executables = BTreeSet::new();
@@ -52,13 +52,12 @@ impl Tree {
             }
         }
         let (name, text) = build_file.ok_or(TreeError::NoBuildFile)?;
-        let parsed = buildfile::parse(&text, known_types);
-        let rendered = buildfile::render(&parsed.diagnostics, &text, &name, false);
-        if parsed.has_errors() {
-            return Err(TreeError::Invalid(rendered));
-        }
+        let parsed = buildfile::parse(&text, more_types);
+        let render = |diagnostic| buildfile::render(diagnostic, &name, &text, false);
+        let rendered = parsed.diagnostics.iter().map(render).collect::<Vec<_>>().join("\n");
+        let stack = parsed.stack.ok_or_else(|| TreeError::Invalid(rendered.clone()))?;
         let warnings = (!parsed.diagnostics.is_empty()).then_some(rendered);
-        Ok(Self { stack: parsed.stack, warnings, executables })
+        Ok(Self { stack, warnings, executables })
     }
 
     /// Whether new instances run a `postinstall` before they start.
