@@ -3,6 +3,7 @@
 //! `logs`, `shell`, `doctor`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::store::{AppRecord, Store};
@@ -68,10 +69,26 @@ impl Engine {
         if !self.inner.add_app(app.clone()) {
             return false;
         }
-        tokio::spawn(reconcile::run(self.inner.clone(), app.clone()));
-        tokio::spawn(deploy::work(self.inner.clone(), app));
+        let (inner, watched) = (self.inner.clone(), app.clone());
+        spawn_forever("reconciler", move || reconcile::run(inner.clone(), watched.clone()));
+        let inner = self.inner.clone();
+        spawn_forever("deployer", move || deploy::work(inner.clone(), app.clone()));
         true
     }
+}
+
+/// A panic in one application's task must neither end it nor the others: it starts over from
+/// what is observed and recorded, as after a crash of the daemon.
+fn spawn_forever<F>(what: &'static str, start: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::spawn(async move {
+        while let Err(error) = tokio::spawn(start()).await {
+            tracing::error!(%error, "a {what} ended and starts over");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
 }
 
 /// Wakes the reconciler of whatever application something happened to.

@@ -48,6 +48,9 @@ pub trait Traffic: Send + Sync + 'static {
     /// Waits until no request is in flight on a backend (container id); returns what is left
     /// after `limit`.
     async fn drained(&self, backend: &str, limit: Duration) -> u64;
+    /// Ends what runs on a backend (container id) that is known to be dead. Publish a table
+    /// without it first.
+    fn abort(&self, backend: &str);
     async fn listen(&self, addr: SocketAddr, service: Service, peers: Peers) -> Result<Listener, ListenError>;
     async fn unlisten(&self, listener: Listener);
 }
