@@ -1,5 +1,7 @@
 //! "Did you mean": the word of a list that a mistyped word stands for.
 
+use std::cmp::Reverse;
+
 /// Longer words are nobody's typing mistake, and comparing takes quadratic time.
 const LONGEST: usize = 32;
 /// A shared beginning of fewer letters says nothing.
@@ -14,8 +16,12 @@ pub(super) fn nearest<'w>(wrong: &str, words: impl IntoIterator<Item = &'w str>)
     words
         .into_iter()
         .filter_map(|word| Some((distance(&wrong, word)?, word)))
-        .min_by_key(|&(distance, _)| distance)
+        .min_by_key(|&(distance, word)| (distance, Reverse(shared_beginning(&wrong, word))))
         .map(|(_, word)| word)
+}
+
+fn shared_beginning(one: &str, other: &str) -> usize {
+    one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
 }
 
 /// The number of slips between two words; `None` when they are too many to be slips.
