@@ -4,11 +4,13 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicI64;
 
-use http::Response;
+use bytes::Bytes;
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Barrier;
 
