@@ -27,11 +27,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("docker", &["model", "engine::runtime"]),
     ("api", &["api"]),
     ("api::types", &[]),
-    ("api::client", &["api::types"]),
+    ("api::client", &["api::home", "api::types"]),
     ("api::server", &["api::types", "engine", "model"]),
     ("dashboard", &["api::types", "engine", "model"]),
     ("ssh", &["api::types", "engine", "model"]),
-    ("cli", &["api::types", "api::client", "buildfile", "catalog", "model", "race"]),
+    ("cli", &["api::client", "api::home", "api::types", "buildfile", "catalog", "model", "race"]),
     (
         "daemon",
         &[

@@ -43,6 +43,15 @@ impl Engine {
         labels.get(HOME).unwrap_or_else(|| panic!("{container} carries no label {HOME}")).clone()
     }
 
+    /// The host's ids of all processes of a container, ascending.
+    pub fn processes(&self, container: &str) -> Vec<String> {
+        let top = self.runtime.block_on(self.docker.top_processes(container, None::<query::TopOptions>)).unwrap();
+        let column = top.titles.unwrap_or_default().iter().position(|title| title == "PID").unwrap();
+        let mut pids: Vec<_> = top.processes.unwrap_or_default().into_iter().map(|row| row[column].clone()).collect();
+        pids.sort();
+        pids
+    }
+
     pub fn kill(&self, container: &str) {
         self.runtime.block_on(self.docker.kill_container(container, None)).unwrap();
     }

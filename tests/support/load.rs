@@ -128,5 +128,7 @@ impl Client {
 /// The failed ones, for messages.
 pub fn failures(samples: &[Sample]) -> Vec<String> {
     let failed = samples.iter().filter_map(|sample| sample.result.as_ref().err().map(|why| (sample, why)));
-    failed.map(|(sample, why)| format!("{} ({}): {why}", sample.id, if sample.write { "POST" } else { "GET" })).collect()
+    failed
+        .map(|(sample, why)| format!("{} ({}): {why}", sample.id, if sample.write { "POST" } else { "GET" }))
+        .collect()
 }

@@ -7,6 +7,7 @@ pub mod load;
 pub mod platform;
 pub mod redis;
 pub mod statistics;
+pub mod traffic;
 
 use std::time::{Duration, Instant};
 

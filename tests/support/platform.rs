@@ -1,9 +1,9 @@
 //! The built binary with a `DOTCLOUD_HOME` of its own.
 
-use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub struct Platform {
     /// Settings of the environment that every command gets.
     environment: Vec<(String, String)>,
     /// The home's name in labels, once an application has a container.
-    label: OnceCell<String>,
+    label: OnceLock<String>,
 }
 
 /// Where a web service answers.
@@ -31,11 +31,20 @@ pub struct Web {
     pub host: String,
 }
 
+/// One member of a replicated service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub number: u64,
+    /// Of the server, not of the pod.
+    pub container: String,
+    pub ip: String,
+}
+
 impl Platform {
     pub fn new() -> Self {
         // Short, because a Unix socket's path is limited to 107 bytes.
         let home = tempfile::Builder::new().prefix("dcl").tempdir_in("/tmp").unwrap();
-        Self { home, environment: Vec::new(), label: OnceCell::new() }
+        Self { home, environment: Vec::new(), label: OnceLock::new() }
     }
 
     pub fn home(&self) -> &Path {
@@ -98,8 +107,21 @@ impl Platform {
     /// The ids of an application's containers.
     pub fn containers(&self, app: &str) -> Vec<String> {
         let services = self.json(&["-A", app, "info"])["services"].as_array().cloned().unwrap_or_default();
-        let instances = services.iter().flat_map(|service| service["instances"].as_array().cloned().unwrap_or_default());
+        let instances =
+            services.iter().flat_map(|service| service["instances"].as_array().cloned().unwrap_or_default());
         instances.map(|instance| text(&instance["container_id"])).filter(|id| !id.is_empty()).collect()
+    }
+
+    /// The id and number of the container that holds a role: `master` or `slave`.
+    pub fn member(&self, app: &str, service: &str, role: &str) -> Member {
+        let info = self.service(app, service);
+        let members = info["group"]["members"].as_array().cloned().unwrap_or_default();
+        let member = members.iter().find(|member| member["role"] == role);
+        let member = member.unwrap_or_else(|| panic!("no {role} among {members:?}"));
+        let number = member["instance_id"].as_u64().unwrap();
+        let instances = info["instances"].as_array().cloned().unwrap_or_default();
+        let instance = instances.iter().find(|instance| instance["instance_id"] == number).unwrap();
+        Member { number, container: text(&instance["container_id"]), ip: text(&instance["ip"]) }
     }
 
     /// What the engine holds for this home.
@@ -148,10 +170,20 @@ impl Platform {
         (addr.trim_end_matches('/').parse().unwrap(), password)
     }
 
-    /// The running daemon's process id.
+    /// The running daemon's process id: the process called `dotcloud daemon` of this home.
     pub fn daemon_pid(&self) -> u32 {
-        let locked = std::fs::read_to_string(self.home.path().join("daemon.lock")).unwrap_or_default();
-        locked.trim().parse().unwrap_or_else(|_| panic!("daemon.lock holds no process id: {locked:?}"))
+        let home = self.home.path().to_str().unwrap();
+        let processes =
+            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let holds = |pid: u32, file: &str, text: &str| {
+            let content = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            String::from_utf8_lossy(&content).split('\0').any(|part| part == text)
+        };
+        let environment = format!("DOTCLOUD_HOME={home}");
+        let mut daemons = processes.filter(|pid| {
+            holds(*pid, "cmdline", "daemon") && (holds(*pid, "environ", &environment) || holds(*pid, "cmdline", home))
+        });
+        daemons.next().unwrap_or_else(|| panic!("no daemon runs for {home}"))
     }
 
     /// `kill -9` for the daemon; the next command starts another.
@@ -215,9 +247,10 @@ fn is_settled(service: &Value) -> bool {
     let instances = service["instances"].as_array();
     let up = instances.into_iter().flatten().filter(|instance| instance["state"] == "up").count() as u64;
     let members = service["group"]["members"].as_array();
-    let synchronized = members.into_iter().flatten().all(|member| {
-        member["role"] == "master" || (member["role"] == "slave" && member["state"] == "synchronized")
-    });
+    let synchronized = members
+        .into_iter()
+        .flatten()
+        .all(|member| member["role"] == "master" || (member["role"] == "slave" && member["state"] == "synchronized"));
     let open = service["group"].is_null() || service["group"]["settled"] == true;
     up == service["instance_count"].as_u64().unwrap_or(0) && synchronized && open
 }
