@@ -40,11 +40,6 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
             }
             runtime.remove_volume(&inner.naming.volume(&app.name, instance)).await
         }
-        Step::MoveMaster { instance } => {
-            let wanted = app.record().service(&instance.service).map_or(1, |service| service.instances);
-            app.groups.switchover(&instance.service, wanted).await;
-            Ok(())
-        }
         Step::SetMemory { container, memory, .. } => runtime.set_memory(container, *memory).await,
     }
 }

@@ -60,16 +60,6 @@ impl Groups {
             handle.plan_restart(index).await;
         }
     }
-
-    /// Moves the master to the most advanced slave with a number below `below`.
-    pub async fn switchover(&self, service: &ServiceName, below: u32) {
-        let handles = self.handles.lock().await;
-        let Some(handle) = handles.get(service) else { return };
-        let status = handle.status().borrow().clone();
-        let master = status.epoch.map(|epoch| epoch.master);
-        let target = status.members.iter().map(|member| member.index).find(|index| *index < below && Some(*index) != master);
-        handle.switchover(target).await;
-    }
 }
 
 fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHandle {
@@ -117,6 +107,7 @@ fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Ve
             pid: server.pid,
             running: matches!(server.state, RunState::Running | RunState::Paused),
             paused: server.state == RunState::Paused,
+            leaving: index >= service.instances,
             addr: SocketAddr::from((pod.ip?, port)),
         })
     };

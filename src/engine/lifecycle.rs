@@ -105,7 +105,8 @@ impl Engine {
         let mut status = app.status.subscribe();
         let mut told = None;
         loop {
-            let mut waits_for = self.unsettled(&app, &status.borrow_and_update().clone()).await?;
+            let seen = status.borrow_and_update().clone();
+            let mut waits_for = self.unsettled(&app, &seen).await?;
             waits_for.sort();
             if waits_for.is_empty() {
                 return Ok(());

@@ -33,6 +33,7 @@ pub async fn publish(
         http.insert(internal_host(&app.name, &service.name), route);
     }
     inner.routes.set_http(&app.name, http);
+    observed.containers.iter().filter(is_dead).for_each(|container| inner.traffic.abort(&container.id));
     for (service, front_port) in data_services(record) {
         gate_unless_known(inner, app, service, front_port);
     }
@@ -89,6 +90,11 @@ fn route(
     let mut backends: Vec<Backend> = observed.containers.iter().filter(serves).filter_map(backend).collect();
     backends.sort_by(|a, b| a.instance.cmp(&b.instance));
     HttpRoute { app: record.name.clone(), service: service.name.clone(), backends }
+}
+
+/// Requests in flight on a dead instance need not find out by themselves.
+fn is_dead(container: &&ObservedContainer) -> bool {
+    container.identity.purpose == Purpose::Code && matches!(container.state, RunState::Exited { .. })
 }
 
 /// Until its driver opens it, a data service's address lets connections wait.

@@ -107,7 +107,7 @@ impl Members<'_> {
         surplus.dedup();
         for instance in surplus {
             if self.group.master == Some(instance.index) {
-                plan.step(Step::MoveMaster { instance: instance.clone() }, "its number is scaled away");
+                plan.hold(instance, "its number is scaled away, and another member takes the master's role first");
             } else if self.group.changing || self.group.master.is_none() {
                 plan.hold(instance, "the group has no settled master; nothing is discarded meanwhile");
             } else {

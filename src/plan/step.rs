@@ -50,10 +50,6 @@ pub enum Step {
         instance: InstanceName,
         containers: Vec<String>,
     },
-    /// The master has a number that is scaled away: another member has to take over first.
-    MoveMaster {
-        instance: InstanceName,
-    },
     SetMemory {
         instance: InstanceName,
         container: String,
@@ -95,7 +91,6 @@ impl Step {
             | Self::Retire { container, .. }
             | Self::Remove { container, .. } => container.clone(),
             Self::Discard { instance, .. } => format!("{instance} discard"),
-            Self::MoveMaster { instance } => format!("{} master", instance.service),
             Self::SetMemory { container, .. } => format!("{container} memory"),
         }
     }

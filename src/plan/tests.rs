@@ -166,7 +166,7 @@ fn a_master_is_moved_before_its_number_is_scaled_away() {
         container("db.1", Purpose::Pod, 0, RUNNING),
         container("db.1", Purpose::Member, 0, RUNNING),
     ]);
-    assert_snapshot!(text(&data(1, false, Some(1)), &world), @"move the master away from db.1: its number is scaled away");
+    assert_snapshot!(text(&data(1, false, Some(1)), &world), @"db.1 waits: its number is scaled away, and another member takes the master's role first");
     assert_snapshot!(text(&data(1, false, Some(0)), &world), @"discard db.1 with its data: db is scaled to 1");
     assert_snapshot!(text(&data(1, true, Some(0)), &world), @"db.1 waits: the group has no settled master; nothing is discarded meanwhile");
 }

@@ -10,7 +10,6 @@ impl Step {
         match self {
             Self::EnsureNetwork | Self::RemoveNetwork => "network".to_owned(),
             Self::Remove { name, .. } => name.clone(),
-            Self::MoveMaster { instance } => instance.service.to_string(),
             Self::StartPod { instance }
             | Self::StartMember { instance, .. }
             | Self::RestartMember { instance, .. }
@@ -36,7 +35,6 @@ impl fmt::Display for Step {
             Self::Retire { instance, container } => write!(f, "drain and remove {instance} ({})", short(container)),
             Self::Remove { name, .. } => write!(f, "remove {name}"),
             Self::Discard { instance, .. } => write!(f, "discard {instance} with its data"),
-            Self::MoveMaster { instance } => write!(f, "move the master away from {instance}"),
             Self::SetMemory { instance, memory, .. } => write!(f, "limit {instance} to {memory}"),
         }
     }

@@ -23,7 +23,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Identifies a listener of one proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ListenerId(pub(super) u64);
+pub struct ListenerId(pub u64);
 
 /// A listener that accepts connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
