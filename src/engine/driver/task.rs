@@ -264,10 +264,14 @@ impl Task {
     }
 
     fn release(&mut self, index: u32) {
-        let (released, kept) = std::mem::take(&mut self.restarts).into_iter().partition(|(of, _)| *of == index);
-        self.restarts = kept;
-        let released: Vec<(u32, oneshot::Sender<()>)> = released;
-        released.into_iter().for_each(|(_, done)| drop(done.send(())));
+        for (of, done) in std::mem::take(&mut self.restarts) {
+            if of == index {
+                // Who no longer waits need not be told.
+                let _ = done.send(());
+            } else {
+                self.restarts.push((of, done));
+            }
+        }
     }
 
     fn record(&mut self, account: Account) {
