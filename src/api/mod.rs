@@ -5,4 +5,5 @@
 
 pub mod client;
 pub mod home;
+pub mod server;
 pub mod types;

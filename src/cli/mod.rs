@@ -1,13 +1,5 @@
-//! The command line: a thin client of the daemon.
-//!
-//! One file per verb, with its `Args` (their doc comments are the help) and its `run`. It knows
-//! the wire types and never the engine.
+//! To be written.
 
-pub mod connection;
-pub mod context;
-pub mod error;
-pub mod race;
-pub mod ui;
-
-pub use context::{Answers, Context};
-pub use error::CliError;
+pub mod build_file;
+pub mod pack;
+pub mod validate;
