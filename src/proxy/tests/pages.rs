@@ -61,7 +61,7 @@ async fn silence_is_a_504_and_sets_the_instance_aside() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_upload_is_no_silence() {
     let instance = Instance::start(0).await;
-    let front = Front::start(quick(), &[instance.backend.clone()]).await;
+    let front = Front::start(quick(), std::slice::from_ref(&instance.backend)).await;
     let mut stream = tokio::net::TcpStream::connect(front.addr).await.unwrap();
     let head = format!("POST /echo HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Length: 8\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_slow_upload_is_no_silence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instances_own_502_and_504_become_our_page() {
     let instance = Instance::start(7).await;
-    let front = Front::start(quick(), &[instance.backend.clone()]).await;
+    let front = Front::start(quick(), std::slice::from_ref(&instance.backend)).await;
     for status in [502, 504] {
         let answer = front.get(&format!("/status/{status}")).await;
         assert_eq!(answer.status, status);
@@ -88,7 +88,8 @@ async fn an_instances_own_502_and_504_become_our_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_above_the_limit_are_a_413() {
     let instance = Instance::start(0).await;
-    let front = Front::start(ProxyConfig { body_limit: 1000, ..quick() }, &[instance.backend.clone()]).await;
+    let front =
+        Front::start(ProxyConfig { body_limit: 1000, ..quick() }, std::slice::from_ref(&instance.backend)).await;
     assert_eq!(front.post("/echo", &"x".repeat(1000)).await.status, 200);
     assert_eq!(front.post("/echo", &"x".repeat(1001)).await.status, 413);
     assert_eq!(front.post("/echo", &"x".repeat(3_000_000)).await.status, 413);
@@ -102,7 +103,7 @@ async fn bodies_above_the_limit_are_a_413() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connect_is_refused() {
     let instance = Instance::start(0).await;
-    let front = Front::start(quick(), &[instance.backend.clone()]).await;
+    let front = Front::start(quick(), std::slice::from_ref(&instance.backend)).await;
     let answer = front.raw(&format!("CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await;
     assert_eq!(answer.status, 405);
 }

@@ -154,7 +154,7 @@ async fn a_parked_request_is_answered_by_the_first_instance_that_comes() {
     let front = Arc::new(Front::start(config, &[]).await);
     let asking = front.clone();
     let post = tokio::spawn(async move { asking.post("/", "x").await });
-    front.serve(&[instance.backend.clone()]).await;
+    front.serve(std::slice::from_ref(&instance.backend)).await;
     assert_eq!(post.await.unwrap().body, "0");
     assert_eq!(instance.hits().len(), 1);
 }

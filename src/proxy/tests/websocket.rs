@@ -27,7 +27,7 @@ async fn echoes(stream: &mut TcpStream, text: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn upgraded_bytes_pass_both_ways_and_count_apart_from_requests() {
     let instance = Instance::start(0).await;
-    let front = Front::start(quick(), &[instance.backend.clone()]).await;
+    let front = Front::start(quick(), std::slice::from_ref(&instance.backend)).await;
     let mut stream = upgrade(&front).await;
     assert!(echoes(&mut stream, "hello").await);
     assert!(echoes(&mut stream, &"x".repeat(100_000)).await);
@@ -41,7 +41,7 @@ async fn upgraded_bytes_pass_both_ways_and_count_apart_from_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_when_their_instance_has_left_and_the_grace_is_over() {
     let instance = Instance::start(0).await;
-    let front = Front::start(quick(), &[instance.backend.clone()]).await;
+    let front = Front::start(quick(), std::slice::from_ref(&instance.backend)).await;
     let mut stream = upgrade(&front).await;
     front.serve(&[]).await;
     assert!(echoes(&mut stream, "within the grace").await);
@@ -54,7 +54,7 @@ async fn sessions_end_when_their_instance_has_left_and_the_grace_is_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_at_once_when_their_instance_is_aborted() {
     let instance = Instance::start(0).await;
-    let front = Front::start(quick(), &[instance.backend.clone()]).await;
+    let front = Front::start(quick(), std::slice::from_ref(&instance.backend)).await;
     let mut stream = upgrade(&front).await;
     front.serve(&[]).await;
     front.proxy.abort(&instance.backend.id);
