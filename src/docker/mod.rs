@@ -31,6 +31,7 @@ use crate::engine::runtime::{
     BuildSpec, BuiltImage, ContainerSpec, EngineInfo, ExecSession, ExecSpec, LogLine, ObservedApp, ObservedNetwork,
     Progress, Result, Runtime, RuntimeError, RuntimeEvent, TypeImages,
 };
+use crate::engine::view::Finding;
 use crate::model::{AppName, Memory};
 
 use client::Client;
@@ -100,6 +101,10 @@ impl DockerRuntime {
 impl Runtime for DockerRuntime {
     async fn info(&self) -> Result<EngineInfo> {
         self.engine_info().await
+    }
+
+    async fn diagnose(&self) -> Vec<Finding> {
+        self.diagnose_images().await
     }
 
     async fn observe(&self, app: &AppName) -> Result<ObservedApp> {

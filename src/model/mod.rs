@@ -6,11 +6,14 @@
 pub mod group;
 pub mod memory;
 pub mod names;
+pub mod observed;
 pub mod route;
+pub mod service_type;
 pub mod stack;
 
 pub use group::{Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState};
 pub use memory::Memory;
 pub use names::{AppName, InstanceName, NameError, ServiceName};
 pub use route::{Backend, HttpRoute, RouteTable, TcpRoute, TcpState};
+pub use service_type::{PLATFORM_TYPES, RETIRED_TYPES};
 pub use stack::{PortKind, Processes, ServiceSpec, Stack};

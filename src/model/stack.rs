@@ -29,12 +29,14 @@ pub struct ServiceSpec {
     pub systempackages: Vec<String>,
     pub requirements: Vec<String>,
     /// Per type; scalars are kept as text (`2.10` stays `2.10`), lists and mappings as they are.
+    /// Both spellings of a key are one: `ruby-version` is found as `ruby_version`.
     pub config: BTreeMap<String, serde_json::Value>,
     pub environment: BTreeMap<String, String>,
     pub ports: BTreeMap<String, PortKind>,
     pub processes: Processes,
     pub exclude_bundler_groups: Vec<String>,
-    /// Every scalar key of the service as text, exported to build scripts as `SERVICE_<KEY>`.
+    /// Every scalar of the service as text, exported to build scripts as `SERVICE_<KEY>`. A scalar
+    /// inside a mapping has the names of both: `config_ruby_version`.
     pub exported: BTreeMap<String, String>,
 }
 

@@ -59,7 +59,7 @@ impl DockerRuntime {
 
     /// Whether the registry gave the image. Its silence is remembered for a day.
     async fn pull(&self, progress: &Progress) -> bool {
-        let memory = self.state_dir.join("registry-unreachable");
+        let memory = self.unreachable_mark();
         if remembered(&memory).await {
             return false;
         }
@@ -73,6 +73,11 @@ impl DockerRuntime {
                 false
             }
         }
+    }
+
+    /// There while a registry was asked in vain lately.
+    pub(super) fn unreachable_mark(&self) -> std::path::PathBuf {
+        self.state_dir.join("registry-unreachable")
     }
 
     async fn try_pull(&self) -> std::result::Result<(), String> {
@@ -125,7 +130,7 @@ impl DockerRuntime {
     }
 }
 
-async fn remembered(memory: &Path) -> bool {
+pub(super) async fn remembered(memory: &Path) -> bool {
     let Ok(metadata) = tokio::fs::metadata(memory).await else { return false };
     let age = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
     age.is_some_and(|age| age < REMEMBERED)

@@ -5,6 +5,7 @@
 
 mod base;
 mod context;
+mod diagnose;
 mod host;
 mod lock;
 mod make;

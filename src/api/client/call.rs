@@ -1,0 +1,182 @@
+//! One method per question. Application and service names are given as text that was checked.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+
+use super::{Client, Lines, RequestBody, Result, object, objects, request};
+use crate::api::types::*;
+
+impl Client {
+    // --- applications
+
+    pub async fn apps(&self) -> Result<Vec<Application>> {
+        self.list("/v1/me/applications").await
+    }
+
+    pub async fn app(&self, app: &str) -> Result<Application> {
+        self.ask(Method::GET, &at(app, "")).await
+    }
+
+    /// `is_conflict` when it exists.
+    pub async fn create(&self, app: &str, flavor: &str) -> Result<()> {
+        let body = Flavor { name: app.to_owned(), flavor: flavor.to_owned() };
+        self.order(Method::POST, "/v1/me/applications", Some(&body)).await
+    }
+
+    pub async fn destroy(&self, app: &str) -> Result<()> {
+        self.order(Method::DELETE, &at(app, ""), None::<&()>).await
+    }
+
+    pub async fn destroy_service(&self, app: &str, service: &str) -> Result<()> {
+        self.order(Method::DELETE, &at(app, &format!("/services/{service}")), None::<&()>).await
+    }
+
+    pub async fn down(&self, app: &str, volumes: bool) -> Result<()> {
+        self.order(Method::POST, &at(app, "/down"), Some(&serde_json::json!({ "volumes": volumes }))).await
+    }
+
+    /// Starts a stack that is down again, without a build.
+    pub async fn up(&self, app: &str) -> Result<()> {
+        self.order(Method::POST, &at(app, "/up"), None::<&()>).await
+    }
+
+    /// [`WaitRecord`]s until one is final.
+    pub async fn wait(&self, app: &str) -> Result<Lines> {
+        self.stream(&at(app, "/wait")).await
+    }
+
+    // --- services
+
+    pub async fn services(&self, app: &str) -> Result<Vec<Service>> {
+        self.list(&at(app, "/services")).await
+    }
+
+    pub async fn service(&self, app: &str, service: &str) -> Result<Service> {
+        self.ask(Method::GET, &at(app, &format!("/services/{service}"))).await
+    }
+
+    pub async fn status(&self, app: &str, service: &str, instance: u32) -> Result<InstanceStatus> {
+        self.ask(Method::GET, &at(app, &format!("/services/{service}/instances/{instance}/status"))).await
+    }
+
+    pub async fn restart(&self, app: &str, service: &str, instance: u32) -> Result<()> {
+        let body = InstanceStatus { status: "restart".to_owned(), custom: BTreeMap::new() };
+        self.order(Method::PUT, &at(app, &format!("/services/{service}/instances/{instance}/status")), Some(&body))
+            .await
+    }
+
+    /// All wishes or none; returns what was rounded or warned of.
+    pub async fn scale(&self, app: &str, wishes: Vec<Wish>) -> Result<Vec<String>> {
+        let scaled: Scaled = self.tell(Method::PATCH, &at(app, "/scale"), &ScaleRequest { wishes }).await?;
+        Ok(scaled.notes)
+    }
+
+    /// SIGKILL to `www.2`, `db.master`, `db.slave`; returns the instance it was.
+    pub async fn kill(&self, app: &str, role: &str) -> Result<String> {
+        let body = serde_json::json!({ "role": role });
+        let killed: Killed = self.tell(Method::POST, &at(app, "/kill"), &body).await?;
+        Ok(killed.instance)
+    }
+
+    /// `www`, `www.1`, `db.master` -> an instance.
+    pub async fn resolve(&self, app: &str, role: &str) -> Result<Resolved> {
+        self.ask(Method::GET, &at(app, &format!("/resolve?role={role}"))).await
+    }
+
+    /// Failovers of every service, oldest first.
+    pub async fn receipts(&self, app: &str) -> Result<Vec<Failover>> {
+        self.list(&at(app, "/receipts")).await
+    }
+
+    // --- code
+
+    /// Sends a tar of the tree; returns its revision.
+    pub async fn upload(&self, app: &str, tree: RequestBody) -> Result<String> {
+        let mut put = request(Method::PUT, &at(app, "/upload"), tree)?;
+        put.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-tar"));
+        let uploaded: Revision = object(self.send(put).await?).await?;
+        Ok(uploaded.revision)
+    }
+
+    pub async fn deploy(&self, app: &str, what: &DeployRequest) -> Result<Deployment> {
+        self.tell(Method::POST, &at(app, "/deployments"), what).await
+    }
+
+    /// Oldest first.
+    pub async fn deployments(&self, app: &str) -> Result<Vec<Deployment>> {
+        self.list(&at(app, "/deployments")).await
+    }
+
+    /// [`LogRecord`]s from the first line on; with `follow` until the deployment's end.
+    pub async fn deploy_log(&self, app: &str, id: &str, follow: bool, lines: Option<u32>) -> Result<Lines> {
+        self.stream(&at(app, &format!("/deployments/{id}/logs?{}", log_query(follow, lines, &[])))).await
+    }
+
+    /// Oldest first.
+    pub async fn revisions(&self, app: &str) -> Result<Vec<String>> {
+        let revisions: Vec<Revision> = self.list(&at(app, "/revisions")).await?;
+        Ok(revisions.into_iter().map(|revision| revision.revision).collect())
+    }
+
+    /// The one that serves; `None` before the first deployment.
+    pub async fn revision(&self, app: &str) -> Result<Option<String>> {
+        match self.ask::<Revision>(Method::GET, &at(app, "/revision")).await {
+            Ok(revision) => Ok(Some(revision.revision)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    // --- environment, logs, activity
+
+    pub async fn environment(&self, app: &str) -> Result<BTreeMap<String, String>> {
+        self.ask(Method::GET, &at(app, "/environment")).await
+    }
+
+    /// `None` unsets.
+    pub async fn set_environment(&self, app: &str, changes: &BTreeMap<String, Option<String>>) -> Result<()> {
+        self.order(Method::PATCH, &at(app, "/environment"), Some(changes)).await
+    }
+
+    /// [`LogRecord`]s of services and instances; an empty filter means all.
+    pub async fn logs(&self, app: &str, filter: &[String], lines: Option<u32>, follow: bool) -> Result<Lines> {
+        self.stream(&at(app, &format!("/logs?{}", log_query(follow, lines, filter)))).await
+    }
+
+    /// Of one application or, with `None`, of all.
+    pub async fn activity(&self, app: Option<&str>) -> Result<Vec<ActivityRecord>> {
+        match app {
+            Some(app) => self.list(&at(app, "/activity")).await,
+            None => self.list("/v1/me/activity").await,
+        }
+    }
+
+    // --- the machine
+
+    pub async fn doctor(&self) -> Result<Vec<Finding>> {
+        self.list("/v1/doctor").await
+    }
+
+    async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        objects(self.retrying(&Method::GET, path).await?).await
+    }
+}
+
+fn at(app: &str, rest: &str) -> String {
+    format!("/v1/me/applications/{app}{rest}")
+}
+
+fn log_query(follow: bool, lines: Option<u32>, filter: &[String]) -> String {
+    let mut query = "stream".to_owned();
+    if follow {
+        query.push_str("&follow");
+    }
+    if let Some(lines) = lines {
+        query.push_str(&format!("&lines={lines}"));
+    }
+    if !filter.is_empty() {
+        query.push_str(&format!("&filter={}", filter.join(",")));
+    }
+    query
+}

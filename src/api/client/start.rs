@@ -1,0 +1,123 @@
+//! Starts the daemon when none answers, and makes way for a newer one.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+use super::{Client, ClientError, Result};
+use crate::api::home::Home;
+use crate::api::types::Version;
+
+/// How long a daemon may take from its start to its first answer.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Between two looks at the socket.
+const POLL: Duration = Duration::from_millis(10);
+/// After a daemon gave way to another one that does not answer either, a new one is started.
+const RETRY: Duration = Duration::from_millis(500);
+const LOG_LINES: usize = 8;
+
+impl Client {
+    /// Makes sure, once, that a daemon answers which is no older than this program. An older one
+    /// is asked to end (what it does for the applications is on disk) and a new one is started.
+    /// Every request does this first; `None` for a client that takes any daemon.
+    ///
+    /// # Errors
+    /// None answers, and the one that was started does not either.
+    pub async fn ready(&self) -> Result<Option<&Version>> {
+        let Some(ready) = &self.ready else { return Ok(None) };
+        let any = Self { home: self.home.clone(), start: self.start, ready: None };
+        ready.get_or_try_init(|| Box::pin(any.replace_older())).await.map(Some)
+    }
+
+    /// The daemon that runs, whatever its age.
+    pub async fn version(&self) -> Result<Version> {
+        self.ask(Method::GET, "/v1/version").await
+    }
+
+    async fn replace_older(&self) -> Result<Version> {
+        let running = self.version().await?;
+        if !Version::of_this_program().is_newer_than(&running) {
+            return Ok(running);
+        }
+        self.shutdown().await?;
+        self.version().await
+    }
+
+    /// Ends the daemon; returns when its socket is gone. The applications' containers stay.
+    pub async fn shutdown(&self) -> Result<()> {
+        self.order(Method::POST, "/v1/shutdown", None::<&()>).await?;
+        let (socket, deadline) = (self.home.socket(), Instant::now() + DEADLINE);
+        while UnixStream::connect(&socket).await.is_ok() {
+            if Instant::now() >= deadline {
+                return Err(no_answer(&self.home));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+}
+
+/// Starts a daemon and connects to whichever answers first: of two that start at once, one
+/// gives way (with exit code 0) to the other.
+pub(super) async fn start(home: &Home) -> Result<UnixStream> {
+    let mut child = spawn(home).map_err(|source| ClientError::Start { source })?;
+    let (socket, began) = (home.socket(), Instant::now());
+    let mut gave_way: Option<Instant> = None;
+    loop {
+        if let Ok(stream) = UnixStream::connect(&socket).await {
+            return Ok(stream);
+        }
+        if began.elapsed() >= DEADLINE {
+            return Err(no_answer(home));
+        }
+        match (child.try_wait(), gave_way) {
+            (Ok(Some(status)), _) if !status.success() => return Err(ClientError::Died { log: tail(&home.log()) }),
+            (Ok(Some(_)), None) => gave_way = Some(Instant::now()),
+            (Ok(Some(_)), Some(at)) if at.elapsed() >= RETRY => {
+                child = spawn(home).map_err(|source| ClientError::Start { source })?;
+                gave_way = None;
+            }
+            _ => {}
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn no_answer(home: &Home) -> ClientError {
+    ClientError::NoAnswer { seconds: DEADLINE.as_secs(), log: tail(&home.log()) }
+}
+
+/// This program as a daemon, in a session of its own: it outlives the terminal.
+fn spawn(home: &Home) -> io::Result<Child> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(home.dir())?;
+    let log = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(home.log())?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("daemon").env("DOTCLOUD_HOME", home.dir()).current_dir(home.dir());
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    // SAFETY: between fork and exec only setsid(2) is called, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
+    }
+    command.spawn()
+}
+
+/// The last lines of a log that may be long.
+fn tail(path: &Path) -> Vec<String> {
+    let read = || -> io::Result<String> {
+        let mut file = std::fs::File::open(path)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(16 * 1024)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}

@@ -1,0 +1,97 @@
+//! Answers for the engine: one file per resource, shapes as the original client needs them.
+//!
+//! Everything lives below `/v1`, a user's things below `/v1/me` and, the same, `/v1/users/NAME`.
+//! dotCloud's endpoints are those of its API of 2013; what it had and this does not have yet
+//! answers 501 in words ([`absent`]). Ours, in the same tree (`A` = `/v1/me/applications/APP`,
+//! `I` = `A/services/SVC/instances/N`):
+//!
+//! | request | body | answer |
+//! | --- | --- | --- |
+//! | `PUT A/upload` | a tar of the tree | `{"object": {"revision"}}` |
+//! | `POST A/up` | | 204; the stack starts again without a build |
+//! | `POST A/down` | `{"volumes": bool}` | 204 when everything is gone |
+//! | `GET A/wait` | | stream of `{"object": {"status": "waiting", "holds"}}`, ends with `ready` or `failed` |
+//! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
+//! | `POST A/kill` | `{"role": "db.master"}` | `{"object": {"role", "instance"}}` |
+//! | `GET A/resolve?role=db.slave` | | `{"object": {"service", "instance_id"}}` |
+//! | `GET A/receipts` | | failovers of all services, oldest first |
+//! | `POST I/exec` | `{"command", "tty"?, "stdin"}` | 101 to `dotcloud-exec`: see [`crate::api::types::Frame`] |
+//! | `GET /v1/doctor` | | findings about this machine |
+//! | `GET /v1/version` | | `{"object": {"version", "built_at", "pid"}}` |
+//! | `POST /v1/shutdown` | | 204; the daemon ends, the containers stay |
+//!
+//! The service object carries ours beside dotCloud's keys: `stateful`, `urls`, `address`,
+//! `memory_used`, `in_build_file`, `group`, `receipts`; an instance `memory_limit`,
+//! `memory_used`, `ip`, `pid`.
+
+mod absent;
+mod application;
+mod auth;
+mod convert;
+mod deployment;
+mod environment;
+mod exec;
+mod extract;
+mod instance;
+mod listen;
+mod log;
+mod machine;
+mod refuse;
+mod respond;
+mod service;
+mod stream;
+mod upload;
+mod wait;
+
+use axum::Router;
+use axum::middleware;
+use tokio_util::sync::CancellationToken;
+
+pub use auth::{ApiKey, Auth};
+pub use listen::{bind_unix, serve};
+
+use super::types::Version;
+use crate::engine::Engine;
+
+/// What every handler is given.
+#[derive(Clone)]
+struct Api {
+    engine: Engine,
+    version: Version,
+    shutdown: CancellationToken,
+}
+
+/// The whole interface. `auth` says who may use it: a Unix socket in a private folder is
+/// trusted, a TCP port asks for the key. `shutdown` is cancelled by `POST /v1/shutdown`, and
+/// whoever cancels it ends the open streams.
+pub fn router(engine: Engine, auth: Auth, shutdown: CancellationToken) -> Router {
+    let api = Api { engine, version: Version::of_this_program(), shutdown };
+    dress(Router::new().nest("/v1", tree().with_state(api)), auth)
+}
+
+fn tree() -> Router<Api> {
+    let mine = Router::new()
+        .merge(machine::mine())
+        .merge(application::routes())
+        .merge(service::routes())
+        .merge(instance::routes())
+        .merge(deployment::routes())
+        .merge(environment::routes())
+        .merge(log::routes())
+        .merge(upload::routes())
+        .merge(wait::routes())
+        .merge(absent::mine());
+    machine::routes().merge(absent::routes()).nest("/me", mine.clone()).nest("/users/{user}", mine)
+}
+
+/// What every answer has, errors and unknown paths included.
+fn dress(routes: Router, auth: Auth) -> Router {
+    routes
+        .fallback(refuse::no_such_path)
+        .method_not_allowed_fallback(refuse::no_such_method)
+        .layer(middleware::from_fn_with_state(auth, auth::admit))
+        .layer(middleware::from_fn(respond::with_headers))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! Services: look at, scale one thing of, destroy.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+
+use super::Api;
+use super::convert;
+use super::extract::{AppPath, At, ServicePath, Told};
+use super::refuse::ApiError;
+use super::respond::{Answer, done, object, objects};
+use crate::api::types::{Scaled, ServicePatch};
+use crate::engine::view::ScaleWish;
+use crate::model::Memory;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/applications/{app}/services", get(list))
+        .route("/applications/{app}/services/{service}", get(show).patch(scale).delete(destroy))
+        .route("/applications/{app}/services/{service}/domains", get(domains))
+}
+
+async fn list(State(api): State<Api>, At(at): At<AppPath>) -> Answer {
+    Ok(objects(api.engine.app(&at.app).await?.services.into_iter().map(convert::service)))
+}
+
+async fn show(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {
+    Ok(object(convert::service(api.engine.service(&at.app, &at.service).await?)))
+}
+
+async fn scale(State(api): State<Api>, At(at): At<ServicePath>, Told(wanted): Told<ServicePatch>) -> Answer {
+    if wanted.instance_count.is_none() && wanted.reserved_memory.is_none() {
+        return Err(ApiError::invalid("Say what to scale: instance_count or reserved_memory."));
+    }
+    let memory = wanted.reserved_memory.map(Memory::from_bytes);
+    let wish = ScaleWish { service: at.service, instances: wanted.instance_count, memory };
+    let notes = api.engine.scale(&at.app, vec![wish]).await?;
+    Ok(object(Scaled { notes }))
+}
+
+async fn destroy(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {
+    api.engine.destroy_service(&at.app, &at.service).await?;
+    Ok(done())
+}
+
+async fn domains(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {
+    Ok(objects(convert::service(api.engine.service(&at.app, &at.service).await?).domains))
+}

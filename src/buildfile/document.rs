@@ -1,0 +1,111 @@
+//! From text to tree in spite of mistakes: reads, mends or sets aside, and reads again.
+
+use super::diagnostic::Diagnostic;
+use super::node::{NodeId, Tree};
+use super::repair;
+use super::scan::{Failure, Scanned, SyntaxError, scan};
+use super::source::Source;
+use super::syntax;
+
+/// Readings of one file, at most. Each is linear in the file's length.
+const MAX_READINGS: usize = 24;
+/// Above this length a file is read a few times only; no real file comes near it.
+const LONG: usize = 64 * 1024;
+const MAX_READINGS_OF_LONG: usize = 3;
+
+/// What could be read.
+pub(super) struct Document {
+    pub(super) tree: Tree,
+    pub(super) root: Option<NodeId>,
+    /// False when some of the text is not YAML: then the tree lacks a part of it.
+    pub(super) whole: bool,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads as much of a text as possible.
+pub(super) fn read(source: &Source) -> Document {
+    let readings = if source.text().len() > LONG { MAX_READINGS_OF_LONG } else { MAX_READINGS };
+    let mut reading = Reading { source, text: source.text().to_owned(), tabs: false, diagnostics: Vec::new() };
+    for _ in 0..readings {
+        let scanned = scan(source, &reading.text);
+        if let Some(document) = reading.step(scanned) {
+            return document;
+        }
+    }
+    reading.give_up()
+}
+
+struct Reading<'s> {
+    source: &'s Source<'s>,
+    /// The text as mended so far.
+    text: String,
+    /// Tabs were found and replaced.
+    tabs: bool,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Reading<'_> {
+    /// Judges one pass. `None`: the text was changed and should be read again.
+    fn step(&mut self, mut scanned: Scanned) -> Option<Document> {
+        let failure = scanned.failure.take();
+        if !self.tabs && self.replace_tabs(&scanned, failure.as_ref()) {
+            return None;
+        }
+        match failure {
+            None => {
+                let whole = self.diagnostics.is_empty() && !scanned.unusable_key;
+                self.diagnostics.append(&mut scanned.diagnostics);
+                let diagnostics = std::mem::take(&mut self.diagnostics);
+                Some(Document { tree: scanned.tree, root: scanned.root, whole, diagnostics })
+            }
+            Some(Failure::Limit(diagnostic)) => {
+                self.diagnostics.push(diagnostic);
+                Some(self.give_up())
+            }
+            Some(Failure::Syntax(error)) => self.syntax_error(&error),
+        }
+    }
+
+    fn syntax_error(&mut self, error: &SyntaxError) -> Option<Document> {
+        if repair::tolerate(&mut self.text, error) {
+            return None;
+        }
+        let follows_from_another = syntax::is_unknown_anchor(error) && !self.diagnostics.is_empty();
+        if !follows_from_another {
+            self.diagnostics.push(syntax::explain(self.source, error));
+        }
+        let set_aside = repair::blank_entry(&mut self.text, error);
+        if set_aside { None } else { Some(self.give_up()) }
+    }
+
+    /// Reports and replaces tabs in the indentation, once. When the reading failed, they are
+    /// its cause only if they come before that place or in the line behind it.
+    fn replace_tabs(&mut self, scanned: &Scanned, failure: Option<&Failure>) -> bool {
+        let indents = repair::tab_indents(self.source, &scanned.verbatim);
+        let Some(first) = indents.first().cloned() else { return false };
+        if let Some(Failure::Syntax(error)) = failure {
+            let last = self.source.line_at(error.at) + 1;
+            if self.source.line_at(first.start) > last {
+                return false;
+            }
+        }
+        let message = "This line is indented with a tab";
+        let others = match indents.len() - 1 {
+            0 => String::new(),
+            1 => "; 1 more line begins with one".to_owned(),
+            more => format!("; {more} more lines begin with one"),
+        };
+        let hint = format!("YAML is indented with spaces only: replace every leading tab{others}");
+        self.diagnostics.push(Diagnostic::error(self.source.span(first), message).hint(hint));
+        for indent in indents {
+            repair::blank(&mut self.text, indent);
+        }
+        self.tabs = true;
+        true
+    }
+
+    fn give_up(&mut self) -> Document {
+        let diagnostics = std::mem::take(&mut self.diagnostics);
+        Document { tree: Tree::default(), root: None, whole: false, diagnostics }
+    }
+}

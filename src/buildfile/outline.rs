@@ -1,0 +1,21 @@
+//! What can be told of a file even when it has errors: the services and where their code is.
+
+use super::diagnostic::Span;
+
+/// One service as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outline {
+    pub name: String,
+    /// Empty when the service has no type.
+    pub type_name: String,
+    /// `None` when the file gives none, or one that was refused.
+    pub approot: Option<ApprootText>,
+}
+
+/// An approot and its place, for checks that need the tree itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprootText {
+    /// Relative, without `.` and `..`; `.` for the whole tree.
+    pub path: String,
+    pub span: Span,
+}

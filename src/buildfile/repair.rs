@@ -1,0 +1,182 @@
+//! Edits that make an unreadable text readable, so that one mistake does not hide the others.
+//!
+//! Every edit keeps the length of the text: a byte offset in the edited text is the same place
+//! in the user's file.
+
+use std::ops::Range;
+
+use super::scan::SyntaxError;
+use super::source::Source;
+
+/// The indentation of every line that begins with a tab and has content. Lines inside
+/// `verbatim`, where indentation means nothing, are left out.
+pub(super) fn tab_indents(source: &Source, verbatim: &[Range<usize>]) -> Vec<Range<usize>> {
+    (0..source.lines())
+        .filter_map(|number| {
+            let content = source.content(number);
+            let indent = source.line(number).start..content.start;
+            let text = source.text();
+            let counts = !content.is_empty() && !text[content].starts_with('#') && text[indent.clone()].contains('\t');
+            (counts && !verbatim.iter().any(|range| range.start < indent.start && indent.start < range.end))
+                .then_some(indent)
+        })
+        .collect()
+}
+
+/// Overwrites these bytes with spaces; line breaks stay.
+pub(super) fn blank(text: &mut String, bytes: Range<usize>) {
+    let blank: String = text[bytes.clone()]
+        .bytes()
+        .map(|byte| if matches!(byte, b'\n' | b'\r') { char::from(byte) } else { ' ' })
+        .collect();
+    text.replace_range(bytes, &blank);
+}
+
+/// Mends what PyYAML, and so the platform, read without complaint. False when it is not that.
+pub(super) fn tolerate(text: &mut String, error: &SyntaxError) -> bool {
+    if error.info.contains("valid YAML whitespace") {
+        return separate(text, error.at);
+    }
+    if error.open_flow.is_some() && error.info.contains("invalid indentation") && !error.info.contains("quoted") {
+        return join_lines(text, error.understood..error.at);
+    }
+    if error.info == "invalid indentation in quoted scalar" {
+        return join_quoted(text, error.at);
+    }
+    false
+}
+
+/// Stands for a line break inside quotes. No text has it: control characters are refused.
+pub(super) const JOINT: char = '\u{1}';
+
+/// A quoted text may go on in any column. Its line breaks become joints, which `fold` reads.
+fn join_quoted(text: &mut String, start: usize) -> bool {
+    let quote = text.as_bytes()[start];
+    let mut end = start + 1;
+    while let Some(&byte) = text.as_bytes().get(end) {
+        match byte {
+            b'\\' if quote == b'"' => end += 1,
+            byte if byte == quote => break,
+            _ => {}
+        }
+        end += 1;
+    }
+    let Some(quoted) = text.get(start..end) else { return false };
+    let joined = quoted.replace("\r\n", " \u{1}").replace(['\r', '\n'], "\u{1}");
+    let changed = joined != quoted;
+    text.replace_range(start..end, &joined);
+    changed
+}
+
+/// Folds the lines of a quoted text as YAML does: a break is a space, and of several all but the
+/// first stay.
+pub(super) fn fold(text: &str) -> String {
+    let mut lines = text.split(JOINT);
+    let mut folded = lines.next().unwrap_or_default().trim_end_matches([' ', '\t']).to_owned();
+    let mut empty = 0;
+    let mut rest = lines.peekable();
+    while let Some(line) = rest.next() {
+        let line = line.trim_start_matches([' ', '\t']);
+        let last = rest.peek().is_none();
+        let line = if last { line } else { line.trim_end_matches([' ', '\t']) };
+        if line.is_empty() && !last {
+            empty += 1;
+            continue;
+        }
+        folded.push_str(&if empty == 0 { " ".to_owned() } else { "\n".repeat(empty) });
+        folded.push_str(line);
+        empty = 0;
+    }
+    folded
+}
+
+/// `type:<tab>python`: the tabs before `at` become spaces.
+fn separate(text: &mut String, at: usize) -> bool {
+    let before = &text[..at];
+    let start = before.trim_end_matches(['\t', ' ']).len();
+    if start == at || !before.ends_with('\t') {
+        return false;
+    }
+    blank(text, start..at);
+    true
+}
+
+/// Inside brackets lines may begin in any column: the stretch becomes one line, without comments.
+fn join_lines(text: &mut String, bytes: Range<usize>) -> bool {
+    let Some(stretch) = text.get(bytes.clone()) else { return false };
+    let mut joined = String::with_capacity(stretch.len());
+    let (mut quote, mut comment, mut before) = (None, false, ' ');
+    for c in stretch.chars() {
+        let starts_token = before.is_whitespace() || "[{,:".contains(before);
+        match (quote, c) {
+            (_, '\n' | '\r') => comment = false,
+            (Some(open), _) if open == c => quote = None,
+            (None, '"' | '\'') if starts_token && !comment => quote = Some(c),
+            (None, '#') if before.is_whitespace() => comment = true,
+            _ => {}
+        }
+        let keep = !comment && (quote.is_some() || !matches!(c, '\n' | '\r'));
+        if keep {
+            joined.push(c)
+        } else {
+            joined.extend(std::iter::repeat_n(' ', c.len_utf8()))
+        }
+        before = c;
+    }
+    let changed = joined != stretch;
+    text.replace_range(bytes, &joined);
+    changed
+}
+
+/// Overwrites the top-level entries a syntax error lies in, so that the others can be checked.
+/// False when nothing is left to overwrite.
+pub(super) fn blank_entry(text: &mut String, error: &SyntaxError) -> bool {
+    let entry = {
+        let source = Source::new(text);
+        let begins = |number: &usize| {
+            let line = source.line(*number);
+            source.text()[line].starts_with(|c: char| !c.is_whitespace() && c != '#')
+        };
+        let from = error.open_flow.unwrap_or(error.at).min(error.at);
+        let first = (0..=source.line_at(from)).rev().find(begins).unwrap_or(0);
+        let next = (source.line_at(error.at) + 1..source.lines()).find(begins);
+        source.line(first).start..next.map_or(text.len(), |number| source.line(number).start)
+    };
+    if text[entry.clone()].trim().is_empty() {
+        return false;
+    }
+    blank(text, entry);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joining_drops_comments_and_keeps_quoted_texts_and_the_length() {
+        let mut text = "[ a, # é\n 'x # y',\n# b\n c".to_owned();
+        let (length, end) = (text.len(), text.len());
+        assert!(join_lines(&mut text, 1..end));
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["[", "a,", "'x", "#", "y',", "c"]);
+        assert_eq!(text.len(), length);
+    }
+
+    #[test]
+    fn quoted_lines_fold_as_in_yaml() {
+        let folded = |text: &str| fold(&text.replace('\n', "\u{1}"));
+        assert_eq!(folded("a \n  b"), "a b");
+        assert_eq!(folded("a\n\n\nb\n c "), "a\n\nb c ");
+        assert_eq!(folded("a\n"), "a ");
+        let mut text = "k: \"a\\\"\r\nb\" c".to_owned();
+        assert!(join_quoted(&mut text, 3));
+        assert_eq!(text, "k: \"a\\\" \u{1}b\" c");
+    }
+
+    #[test]
+    fn only_indentation_counts_as_tab_indentation() {
+        let source = Source::new("a:\n\tb: c\t\n \t# note\n\t\n  \td: e\n");
+        assert_eq!(tab_indents(&source, &[]), [3..4, 21..24]);
+        assert_eq!(tab_indents(&source, &[1..10]), [21..24]);
+    }
+}

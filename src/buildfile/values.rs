@@ -1,0 +1,130 @@
+//! The mappings of a service: `config`, `environment`, `ports`, `processes`.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::quoted;
+use super::keys::KNOWN_KEYS;
+use super::node::Content;
+use super::reader::{Entry, Reader};
+use super::suggest;
+use crate::model::PortKind;
+
+/// Settings of the type. `-` and `_` in keys are the same.
+pub(super) fn config(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, serde_json::Value> {
+    let mut config = BTreeMap::new();
+    for entry in reader.entries(owner, "\"config\"") {
+        let key = entry.key.replace('-', "_");
+        if KNOWN_KEYS.contains(&key.as_str()) {
+            let message = format!("{} has no effect inside \"config\"", quoted(&entry.key));
+            reader.warn(entry.key_bytes.clone(), message, "Move it out: it belongs beside \"config\"");
+        }
+        let value = reader.value(entry.value);
+        if config.insert(key, value).is_some() {
+            let message = format!("{} is already given in another spelling", quoted(&entry.key));
+            reader.warn(entry.key_bytes, message, "\"-\" and \"_\" are the same here: keep one of the two");
+        }
+    }
+    config
+}
+
+/// Variables; what is no text becomes JSON, so that programs can read it back.
+pub(super) fn environment(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::new();
+    for entry in reader.entries(owner, "\"environment\"") {
+        if !check_variable(reader, &entry) {
+            continue;
+        }
+        let value = match reader.tree.content(entry.value) {
+            Content::Scalar { text, .. } => text.clone(),
+            other => {
+                let message = format!(
+                    "The value of {} is {}; programs get it as JSON",
+                    quoted(&entry.key),
+                    super::reader::kind(other)
+                );
+                reader.warn(reader.place(&entry), message, "Put the value in quotes to give it as you write it");
+                reader.value(entry.value).to_string()
+            }
+        };
+        environment.insert(entry.key, value);
+    }
+    environment
+}
+
+fn check_variable(reader: &mut Reader, entry: &Entry) -> bool {
+    let name = entry.key.as_str();
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        let message = format!("{} is not a variable's name", quoted(name));
+        reader.error(entry.key_bytes.clone(), message, "Use A-Z, a-z, 0-9 and _");
+        return false;
+    }
+    if name.starts_with("DOTCLOUD_") {
+        let message = format!("{} belongs to the platform", quoted(name));
+        reader.error(entry.key_bytes.clone(), message, "Names that begin with DOTCLOUD_ cannot be set: choose another");
+        return false;
+    }
+    true
+}
+
+/// Custom ports by name, as written: `MC` stays `MC`.
+pub(super) fn ports(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, PortKind> {
+    let mut ports = BTreeMap::new();
+    for entry in reader.entries(owner, "\"ports\"") {
+        let named = !entry.key.is_empty()
+            && entry.key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        if !named {
+            let message = format!("{} is not a port's name", quoted(&entry.key));
+            let hint = "Use letters, digits and _; the variable PORT_<NAME> is made of it";
+            reader.error(entry.key_bytes.clone(), message, hint);
+        }
+        if let Some(kind) = port_kind(reader, &entry) {
+            ports.insert(entry.key, kind);
+        }
+    }
+    ports
+}
+
+fn port_kind(reader: &mut Reader, entry: &Entry) -> Option<PortKind> {
+    let tree = reader.tree;
+    let written = match tree.content(entry.value) {
+        Content::Scalar { text, .. } => text.as_str(),
+        _ => "",
+    };
+    match written.to_ascii_lowercase().as_str() {
+        "http" => return Some(PortKind::Http),
+        "tcp" => return Some(PortKind::Tcp),
+        "udp" => return Some(PortKind::Udp),
+        _ => {}
+    }
+    let number = !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit());
+    let (message, hint) = if number {
+        let hint = format!(
+            "Write \"{}: http\" (or tcp, udp) and let the program listen on $PORT_{}",
+            entry.key,
+            entry.key.to_uppercase()
+        );
+        ("A port has a kind here, not a number: the platform chooses the number".to_owned(), hint)
+    } else {
+        let near = suggest::nearest(written, ["http", "tcp", "udp"]);
+        let hint = near.map_or("Write http, tcp or udp".to_owned(), |near| format!("Did you mean \"{near}\"?"));
+        (format!("Unknown kind of port {}", quoted(written)), hint)
+    };
+    reader.error(reader.place(entry), message, hint);
+    None
+}
+
+/// Commands by name.
+pub(super) fn commands(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, String> {
+    let mut commands = BTreeMap::new();
+    for entry in reader.entries(owner, "\"processes\"") {
+        if entry.key.contains([' ', '\t', ':', '/', '[', ']', '\n', '\r']) {
+            let message = format!("{} is not a process's name", quoted(&entry.key));
+            let hint = "The supervisor takes no spaces, colons, slashes or brackets in names";
+            reader.error(entry.key_bytes.clone(), message, hint);
+        }
+        if let Some(command) = reader.text(&entry) {
+            commands.insert(entry.key, command);
+        }
+    }
+    commands
+}
