@@ -101,6 +101,9 @@ impl Group {
             Opening::Name(choice) => self.determined(choice),
             Opening::Again => self.reopen(),
             Opening::Elect => {
+                if let Some(silent) = self.unheard() {
+                    return self.wait(format!("waiting for {} to answer before one is elected", self.name(silent)));
+                }
                 let cause = "the master was found dead";
                 self.ensure_failure(cause, None);
                 Some(Draining)
@@ -111,6 +114,16 @@ impl Group {
                 Some(Gating)
             }
         }
+    }
+
+    /// A running member that was never heard: at the start of a daemon any of them may be the
+    /// most advanced. A driver that saw the master alive knows them, and only drains.
+    fn unheard(&self) -> Option<u32> {
+        let unheard = |member: &&super::member::Member| {
+            let life = member.life.as_ref().filter(|life| !life.hung(&self.config));
+            life.is_some_and(|life| life.report.is_none() && life.complaint.is_none())
+        };
+        self.members.values().filter(|_| self.reign.is_none()).find(unheard).map(|member| member.index)
     }
 
     fn wait(&mut self, why: String) -> Option<Phase> {
@@ -270,8 +283,12 @@ impl Group {
                 Some(Gating)
             }
             Err(why) => {
-                self.reason = leaving.then(|| format!("{} is to leave, but {why}", self.name(master)));
-                self.answer_wish(Err(why));
+                if leaving {
+                    self.reason = Some(format!("{} is to leave, but {why}", self.name(master)));
+                }
+                if self.wish.as_ref().is_some_and(|wish| wish.until <= self.now) {
+                    self.answer_wish(Err(why));
+                }
                 None
             }
         }
@@ -542,8 +559,9 @@ impl Group {
         let (history, position, writes) =
             report.map_or_else(Default::default, |r| (r.history.clone(), r.position, r.writes));
         let histories = [history].into();
-        self.reign =
-            Some(Reign { server: chosen.server, addr: chosen.addr, histories, position, opened: self.now, writes });
+        let heard = [(self.now, position)].into();
+        let (server, addr, opened) = (chosen.server, chosen.addr, self.now);
+        self.reign = Some(Reign { server, addr, histories, position, heard, opened, writes });
         self.account = change.account(self.now).map(|facts| super::status::Entry { facts, stored: false });
         let resumed = change.paused.is_some().then(|| self.server(change.old)).flatten();
         if let Some(old) = resumed {
