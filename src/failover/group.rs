@@ -386,10 +386,7 @@ impl Group {
     }
 
     fn restarting(&self, index: u32) -> bool {
-        self.planned.as_ref().is_some_and(|planned| {
-            let changed = self.server(index).is_some_and(|server| server != planned.server);
-            planned.server.index == index && planned.until > self.now && !changed
-        })
+        self.planned.as_ref().is_some_and(|planned| planned.server.index == index)
     }
 
     /// What is known of the members, counting only reports asked for at or after `fresh`.
@@ -453,7 +450,19 @@ impl Group {
         }
     }
 
+    /// A planned restart is over when another process runs or its time is up.
+    fn forget_restart(&mut self) {
+        let over = |planned: &Planned| {
+            let successor = self.server(planned.server.index).is_some_and(|server| server != planned.server);
+            successor || planned.until <= self.now
+        };
+        if self.planned.as_ref().is_some_and(over) {
+            self.planned = None;
+        }
+    }
+
     fn settle(&mut self) {
+        self.forget_restart();
         for _ in 0..32 {
             let Some(to) = self.step() else { return };
             self.go(to);

@@ -202,7 +202,7 @@ impl Group {
         let Some(server) = self.reign.as_ref().map(|reign| reign.server) else {
             return Some(Gathering);
         };
-        if self.planned.as_ref().is_some_and(|planned| planned.server == server && planned.until > self.now) {
+        if self.planned.as_ref().is_some_and(|planned| planned.server == server) {
             self.change = None;
             return Some(Gathering);
         }
@@ -475,6 +475,8 @@ impl Group {
     fn electing(&mut self) -> Option<Phase> {
         if let Book::Unreadable { why, .. } = &self.book {
             self.reason = Some(why.clone());
+            // Whether the epoch is on disk is read again before anything else is decided.
+            self.change.as_mut()?.choice = None;
             return Some(Stalled);
         }
         let change = self.change.as_ref()?;
@@ -579,7 +581,6 @@ impl Group {
         if let (Some(master), true) = (master, handed) {
             self.answer_wish(Ok(master));
         }
-        self.planned = None;
         self.reason = None;
     }
 
