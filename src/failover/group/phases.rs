@@ -73,8 +73,11 @@ impl Group {
     }
 
     /// The member a person named, if it may be promoted: only while the recorded master is
-    /// certainly not running.
+    /// certainly not running, and not while it may just be starting again.
     fn word(&self, epoch: Option<Epoch>) -> Option<Choice> {
+        if self.phase != Stalled && self.now.since(self.since) < self.config.lonely {
+            return None;
+        }
         let index = self.wish.as_ref()?.to?;
         let report = self.members.get(&index)?.report()?;
         let dead = epoch.is_none_or(|epoch| epoch.master == index || self.server(epoch.master).is_none());
@@ -134,6 +137,7 @@ impl Group {
     fn stalled(&mut self) -> Option<Phase> {
         match self.opening() {
             Opening::Stall(why) => self.wait(why),
+            Opening::Name(choice) => self.determined(choice),
             _ => Some(Gathering),
         }
     }
