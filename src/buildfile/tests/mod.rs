@@ -1,5 +1,6 @@
 //! The room's claims, told on whole files.
 
+mod example;
 mod findings;
 mod hostile;
 mod meaning;
