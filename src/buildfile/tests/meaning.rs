@@ -103,7 +103,7 @@ fn build_scripts_see_every_scalar_by_its_path() {
   buildscript: haproxy/builder
   haproxy_mode: tcp
   node_version: 0.10
-  config: {ruby_version: 1.9.2, list: [a]}
+  config: {ruby-version: 1.9.2, list: [a]}
   ports: {zmq: tcp}
 ",
     );
