@@ -130,7 +130,7 @@ fn processes() -> impl Strategy<Value = Processes> {
     prop_oneof![
         Just(Processes::Unset),
         text().prop_map(Processes::Single),
-        btree_map("[a-z0-9_.]{1,8}", text(), 1..3).prop_map(Processes::Named),
+        btree_map("[a-z0-9_]{1,8}", text(), 1..3).prop_map(Processes::Named),
     ]
 }
 
