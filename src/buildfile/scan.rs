@@ -46,8 +46,6 @@ pub(super) struct SyntaxError {
     pub(super) info: String,
     /// Where the outermost `[` or `{` stands that is still open.
     pub(super) open_flow: Option<usize>,
-    /// Where the last thing ends that was understood.
-    pub(super) understood: usize,
 }
 
 /// Reads the first document of `text`: the source's text, or an edited one of the same length.
@@ -283,7 +281,6 @@ impl<'s> Builder<'s> {
             at: self.offsets.byte(marker),
             info: info.to_owned(),
             open_flow: open_flow.map(|open| self.scanned.tree.node(open.id).bytes.start),
-            understood: self.understood,
         })
     }
 
