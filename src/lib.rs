@@ -7,6 +7,7 @@ pub mod api;
 pub mod buildfile;
 pub mod catalog;
 pub mod cli;
+pub mod daemon;
 pub mod docker;
 pub mod engine;
 pub mod failover;

@@ -32,6 +32,7 @@ pub mod logs;
 pub mod open;
 pub mod pack;
 pub mod push;
+pub mod race;
 pub mod restart;
 pub mod revisions;
 pub mod run;

@@ -10,7 +10,8 @@ use crate::model::{AppName, Epoch, Receipt, ServiceName};
 
 use super::runtime::Runtime;
 
-/// A member's server as the reconciler sees it.
+/// A member's server as the reconciler sees it. Members that should exist or still have a
+/// container are always listed, running or not: a member that is absent counts as dead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedMember {
     pub index: u32,
@@ -20,6 +21,9 @@ pub struct ObservedMember {
     pub pid: Option<u32>,
     pub running: bool,
     pub paused: bool,
+    /// Its container is to be removed as soon as it is not the master: the driver then hands
+    /// the master's role over first.
+    pub leaving: bool,
     /// The pod's address and the server's port: unchanged while the pod lives.
     pub addr: SocketAddr,
 }

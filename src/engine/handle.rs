@@ -1,15 +1,18 @@
-//! The engine's face towards the API: one method per thing a user can ask for.
+//! The engine's face: a handle that the API holds, and the errors it answers with. What can be
+//! asked for is in the files named after it: `lifecycle`, `deploy`, `scale`, `power`, `info`,
+//! `logs`, `shell`, `doctor`.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use crate::catalog::Catalog;
+use crate::store::{AppRecord, Store};
 
-use crate::model::{AppName, InstanceName, Memory, ServiceName};
-
-use super::runtime::{ExecSession, ExecSpec, RuntimeError};
-use super::view::*;
+use super::app::App;
+use super::inner::{EngineConfig, Inner};
+use super::runtime::{Runtime, RuntimeError};
+use super::traffic::Traffic;
+use super::{deploy, reconcile};
 
 /// A refused or failed request. `api::server` pairs each with an HTTP status.
 #[derive(Debug, thiserror::Error)]
@@ -32,125 +35,71 @@ pub type Result<T> = std::result::Result<T, EngineError>;
 /// Cheap to clone; every clone speaks to the same engine.
 #[derive(Clone)]
 pub struct Engine {
-    _inner: Arc<()>,
+    inner: Arc<Inner>,
 }
 
 impl Engine {
-    // --- applications
-    pub async fn apps(&self) -> Result<Vec<AppView>> {
-        todo!()
-    }
-    pub async fn app(&self, _app: &AppName) -> Result<AppView> {
-        todo!()
-    }
-    /// `Conflict` when it exists.
-    pub async fn create(&self, _app: &AppName, _flavor: &str) -> Result<()> {
-        todo!()
-    }
-    /// Returns when containers, networks, volumes, images and records are gone.
-    pub async fn destroy(&self, _app: &AppName) -> Result<()> {
-        todo!()
-    }
-    pub async fn destroy_service(&self, _app: &AppName, _service: &ServiceName) -> Result<()> {
-        todo!()
-    }
-    /// Removes containers and network; with `volumes` the data too. Returns when they are gone.
-    pub async fn down(&self, _app: &AppName, _volumes: bool) -> Result<()> {
-        todo!()
-    }
-    /// Starts a stack that is `down` again, without a build. Returns at once.
-    pub async fn up(&self, _app: &AppName) -> Result<()> {
-        todo!()
-    }
-    /// Waits until everything asked for runs and answers, or reports what it still waits for
-    /// through `holds` every time that changes. `Err(Invalid)` when a deployment failed meanwhile.
-    pub async fn wait(&self, _app: &AppName, _holds: mpsc::Sender<Vec<String>>) -> Result<()> {
-        todo!()
+    /// Loads every application and goes on with what was under way.
+    ///
+    /// # Errors
+    /// When the store cannot be read: nothing is decided on a guess.
+    pub async fn start(
+        config: EngineConfig,
+        store: Store,
+        runtime: Arc<dyn Runtime>,
+        traffic: Arc<dyn Traffic>,
+        catalog: Catalog,
+    ) -> Result<Self> {
+        let engine = Self { inner: Arc::new(Inner::new(config, store, runtime, traffic, catalog)) };
+        for record in engine.inner.store.apps().await? {
+            engine.run_app(record);
+        }
+        let inner = engine.inner.clone();
+        tokio::spawn(async move { listen(&inner).await });
+        Ok(engine)
     }
 
-    // --- services
-    pub async fn service(&self, _app: &AppName, _service: &ServiceName) -> Result<ServiceView> {
-        todo!()
-    }
-    /// Validates all wishes before any takes effect; returns what was rounded or warned of.
-    /// Instances converge in the background (`wait`); memory is applied when it returns.
-    pub async fn scale(&self, _app: &AppName, _wishes: Vec<ScaleWish>) -> Result<Vec<String>> {
-        todo!()
-    }
-    /// Restarts one instance; a data service's master keeps its role.
-    pub async fn restart(&self, _app: &AppName, _instance: &InstanceName) -> Result<()> {
-        todo!()
-    }
-    /// SIGKILL to an instance. `role`: `www.2`, `db.master`, `db.slave`.
-    pub async fn kill(&self, _app: &AppName, _role: &str) -> Result<InstanceName> {
-        todo!()
-    }
-    /// `www`, `www.1`, `db.master`, `db.slave` -> an instance.
-    pub async fn resolve(&self, _app: &AppName, _role: &str) -> Result<InstanceName> {
-        todo!()
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
     }
 
-    // --- code
-    /// Where an upload (a tar of the tree) is to be written before `uploaded`.
-    pub async fn upload_path(&self, _app: &AppName) -> Result<PathBuf> {
-        todo!()
+    /// Starts an application's reconciler and deployer; false when there is one of that name.
+    pub(super) fn run_app(&self, record: AppRecord) -> bool {
+        let app = App::new(record);
+        if !self.inner.add_app(app.clone()) {
+            return false;
+        }
+        let (inner, watched) = (self.inner.clone(), app.clone());
+        spawn_forever("reconciler", move || reconcile::run(inner.clone(), watched.clone()));
+        let inner = self.inner.clone();
+        spawn_forever("deployer", move || deploy::work(inner.clone(), app.clone()));
+        true
     }
-    /// Takes a complete upload over; returns its revision, `rsync-<ms>`.
-    pub async fn uploaded(&self, _app: &AppName, _file: &Path) -> Result<String> {
-        todo!()
-    }
-    /// Schedules a deployment; a second one waits for the first.
-    pub async fn deploy(&self, _app: &AppName, _wish: DeployWish) -> Result<DeploymentView> {
-        todo!()
-    }
-    pub async fn deployments(&self, _app: &AppName) -> Result<Vec<DeploymentView>> {
-        todo!()
-    }
-    /// From the first line on; with `follow` until the deployment's end. `latest` is understood.
-    pub async fn deploy_log(&self, _app: &AppName, _id: &str, _follow: bool) -> Result<mpsc::Receiver<DeployLine>> {
-        todo!()
-    }
-    /// All revisions, oldest first.
-    pub async fn revisions(&self, _app: &AppName) -> Result<Vec<String>> {
-        todo!()
-    }
+}
 
-    // --- environment, logs, shells
-    pub async fn environment(&self, _app: &AppName) -> Result<BTreeMap<String, String>> {
-        todo!()
-    }
-    /// `None` unsets. Takes effect with the next deployment.
-    pub async fn set_environment(&self, _app: &AppName, _changes: BTreeMap<String, Option<String>>) -> Result<()> {
-        todo!()
-    }
-    /// `filter`: services and instances; empty means all. Follows across restarts.
-    pub async fn logs(
-        &self,
-        _app: &AppName,
-        _filter: Vec<String>,
-        _lines: Option<u32>,
-        _follow: bool,
-    ) -> Result<mpsc::Receiver<AppLogLine>> {
-        todo!()
-    }
-    /// For a data service without a command: its client, logged in.
-    pub async fn run(&self, _app: &AppName, _instance: &InstanceName, _spec: ExecSpec) -> Result<ExecSession> {
-        todo!()
-    }
-    pub async fn activity(&self, _app: Option<&AppName>) -> Result<Vec<ActivityView>> {
-        todo!()
-    }
+/// A panic in one application's task must neither end it nor the others: it starts over from
+/// what is observed and recorded, as after a crash of the daemon.
+fn spawn_forever<F>(what: &'static str, start: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::spawn(async move {
+        while let Err(error) = tokio::spawn(start()).await {
+            tracing::error!(%error, "a {what} ended and starts over");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+}
 
-    // --- the machine
-    pub async fn doctor(&self) -> Vec<Finding> {
-        todo!()
-    }
-    /// Whether limits above 4G are accepted.
-    pub async fn allow_large_memory(&self, _allow: bool) -> Result<()> {
-        todo!()
-    }
-    /// `Memory::DEFAULT` unless changed.
-    pub fn default_memory(&self) -> Memory {
-        Memory::DEFAULT
+/// Wakes the reconciler of whatever application something happened to.
+async fn listen(inner: &Inner) {
+    use tokio::sync::broadcast::error::RecvError;
+    let mut events = inner.runtime.events();
+    loop {
+        match events.recv().await {
+            Ok(event) => inner.app(&event.app).into_iter().for_each(|app| app.wake()),
+            Err(RecvError::Lagged(_)) => inner.all_apps().iter().for_each(|app| app.wake()),
+            Err(RecvError::Closed) => return,
+        }
     }
 }

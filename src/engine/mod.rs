@@ -1,8 +1,40 @@
-//! Observe, decide, act: owns every application's state and the trait [`runtime::Runtime`].
+//! Observe, decide, act: owns every application's state, and the traits [`runtime::Runtime`] and
+//! [`traffic::Traffic`] through which it reaches containers and the proxy.
+//!
+//! State of the world = what is observed + the store. Nothing else matters: kill the daemon at
+//! any moment, start it again, and a fresh look continues the work.
 
+mod adopt;
+mod aftermath;
+mod app;
+mod backoff;
+mod clock;
+mod deploy;
+mod desired;
+mod doctor;
+pub mod driver;
+mod environment;
+mod execute;
+mod fronts;
 pub mod group;
+mod groups;
 pub mod handle;
+mod health;
+mod info;
+mod inner;
+mod lifecycle;
+mod logs;
+mod naming;
+mod power;
+mod publish;
+mod reconcile;
+mod routes;
 pub mod runtime;
+mod scale;
+mod shell;
+mod spec;
+pub mod traffic;
 pub mod view;
 
 pub use handle::{Engine, EngineError};
+pub use inner::EngineConfig;

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc};
 
-use crate::model::{AppName, InstanceName, Memory, ServiceName};
+pub use crate::model::observed::*;
+use crate::model::{AppName, Memory, ServiceName};
+
+use super::view::Finding;
 
 /// A failed attempt at the runtime. The cause is only in `source`.
 #[derive(Debug, thiserror::Error)]
@@ -37,30 +40,6 @@ pub enum RuntimeError {
 
 pub type Result<T> = std::result::Result<T, RuntimeError>;
 
-/// What a container is for. Together with application, service and index it is the
-/// container's identity, kept in labels, which never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Purpose {
-    /// An instance of a code service.
-    Code,
-    /// Owns the address of a data service's member.
-    Pod,
-    /// The server in a pod's network namespace.
-    Member,
-    /// A build in progress.
-    Build,
-}
-
-/// Identity of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
-    pub app: AppName,
-    pub instance: InstanceName,
-    pub purpose: Purpose,
-    /// The deployment that asked for it; 0 for pods and members.
-    pub generation: u64,
-}
-
 /// Where a container's network comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attachment {
@@ -85,49 +64,6 @@ pub struct ContainerSpec {
     pub memory: Option<Memory>,
     /// (volume, path in the container)
     pub volumes: Vec<(String, String)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunState {
-    Created,
-    Running,
-    Paused,
-    Exited { code: i64, oom_killed: bool },
-}
-
-/// A container as it is now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ObservedContainer {
-    pub id: String,
-    pub name: String,
-    pub identity: Identity,
-    pub image: String,
-    pub state: RunState,
-    /// The host's process id of its first process, while it runs.
-    pub pid: Option<u32>,
-    /// Its address on the application's network; `None` for members (ask the pod).
-    pub ip: Option<Ipv4Addr>,
-    pub memory: Option<Memory>,
-    /// For members: the pod (container id) whose namespace they live in.
-    pub pod: Option<String>,
-    /// RFC 3339.
-    pub started_at: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObservedNetwork {
-    pub id: String,
-    pub name: String,
-    pub subnet: String,
-    pub gateway: Ipv4Addr,
-}
-
-/// Everything of one application that carries our labels and belongs to this home.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ObservedApp {
-    pub containers: Vec<ObservedContainer>,
-    pub network: Option<ObservedNetwork>,
-    pub volumes: Vec<String>,
 }
 
 /// Something happened to a container of ours. Events are hints to look, never facts to act on.
@@ -238,6 +174,9 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> broadcast::Receiver<RuntimeEvent>;
     /// Bytes used by a running container, file cache excluded.
     async fn memory_used(&self, container: &str) -> Result<u64>;
+
+    /// The runtime's own part of `doctor`: base image, registry, what bootstrapping needs.
+    async fn diagnose(&self) -> Vec<Finding>;
 
     // --- act; all idempotent
     /// Creates the application's network on a free /24. `wanted` is tried first.

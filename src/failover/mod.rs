@@ -1,1 +1,20 @@
-//! To be written.
+//! Who is master: the state machine of a replicated group and the judgement in it.
+//!
+//! Pure, in the manner of quinn: [`Group::handle`] takes `now` and an [`Event`] and returns
+//! [`Action`]s; [`Group::next_timeout`] says when to call again. It must not know of sockets,
+//! containers, tasks or clocks: `engine::driver` performs what is decided here, and the
+//! scenarios perform it on simulated servers.
+//!
+//! - `edges`: every permitted change of phase, as a table; the documentation's diagram comes from it.
+//! - `group`: the machine. - `elect`: which member may be master, as functions.
+//! - `dialect`: how a server is asked and told things.
+
+pub mod dialect;
+pub mod edges;
+pub mod elect;
+pub mod event;
+pub mod group;
+
+pub use edges::{Phase, diagram};
+pub use event::{Account, Action, Event, Miss, Moment, Seat, Server};
+pub use group::{Config, Group};

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Who is master, durably. Committed to the store *before* a promotion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// Grows by one with every promotion.
+    /// Grows by one with every change of master, and when a master that died is promoted again.
+    /// It stays when a restarted daemon or a planned restart promotes the recorded master again.
     pub number: u64,
     /// The master's instance number.
     pub master: u32,
@@ -55,11 +56,11 @@ pub struct MemberStatus {
 /// What a group's driver publishes after every step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupStatus {
-    /// The phase's name: `steady`, `gating`, …, `stalled`.
+    /// The phase's name: `gathering`, `steady`, `suspect`, `gating`, …, `stalled` (docs/failover.md).
     pub phase: String,
     /// True when a master is open and nothing is being changed.
     pub settled: bool,
-    /// Why the group is not settled, in one sentence.
+    /// Why the group is not settled, or what is wrong with a member although it is; one sentence.
     pub reason: Option<String>,
     pub epoch: Option<Epoch>,
     pub members: Vec<MemberStatus>,
@@ -79,9 +80,10 @@ pub struct Receipt {
     pub epoch: u64,
     pub fenced_ms: f64,
     pub promoted_ms: f64,
-    /// When the front let the first session through.
+    /// When the front let sessions through again.
     pub opened_ms: f64,
-    /// When the front passed the first bytes of a session to the new master and got an answer.
+    /// When the new master had accepted its first write: seen in its own counters, which are
+    /// polled every 5 ms. `None` when nobody wrote within 10 s.
     pub first_write_ms: Option<f64>,
     /// When the old master was a synchronised slave again.
     pub resynchronised_ms: Option<f64>,

@@ -6,6 +6,7 @@
 pub mod group;
 pub mod memory;
 pub mod names;
+pub mod observed;
 pub mod route;
 pub mod service_type;
 pub mod stack;

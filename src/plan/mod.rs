@@ -1,1 +1,145 @@
-//! To be written.
+//! Desired + observed + now -> what to do next. Pure: `plan` never awaits, never asks a clock.
+//!
+//! A [`Plan`] is data: steps that can be taken now, all independent of one another, and
+//! holds that say what is waited for. Taking the steps and planning again converges;
+//! nothing is remembered between two plans but what can be observed or was desired.
+//! `plan` owns existence; roles belong to `failover`.
+
+mod code;
+mod data;
+mod step;
+mod text;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::observed::{ObservedApp, ObservedContainer};
+use crate::model::{InstanceName, Memory, ServiceName};
+
+pub use step::{Hold, Plan, Planned, Step};
+
+/// What one application is to look like.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// False after `down` or while it is destroyed: nothing is to run.
+    pub up: bool,
+    pub services: Vec<DesiredService>,
+}
+
+#[derive(Debug, Clone)]
+pub struct DesiredService {
+    pub name: ServiceName,
+    pub instances: u32,
+    pub memory: Memory,
+    pub kind: DesiredKind,
+}
+
+#[derive(Debug, Clone)]
+pub enum DesiredKind {
+    Code {
+        /// Generation that serves.
+        serving: Option<u64>,
+        /// Generation that is being deployed beside it.
+        candidate: Option<u64>,
+    },
+    Data {
+        group: GroupBrief,
+    },
+}
+
+/// What `plan` needs to know of a group's roles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GroupBrief {
+    /// A failover or a switchover is under way: leave its members alone.
+    pub changing: bool,
+    pub master: Option<u32>,
+}
+
+/// What is known of one application now.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    pub app: ObservedApp,
+    /// Containers (by id) that answered their readiness probe since they were started.
+    pub responsive: std::collections::BTreeSet<String>,
+    /// Targets of steps that failed lately, by [`Step::target`].
+    pub failures: BTreeMap<String, Failure>,
+}
+
+/// A step that failed: it is tried again at `retry_at`, in the same clock as `now`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub retry_at: Duration,
+    pub why: String,
+}
+
+/// What to do next. `now` is any monotonic clock's reading.
+pub fn plan(desired: &Desired, observed: &Observed, now: Duration) -> Plan {
+    let mut plan = Plan::default();
+    if desired.up {
+        if observed.app.network.is_none() {
+            plan.step(Step::EnsureNetwork, "the application has no network");
+        } else {
+            for service in &desired.services {
+                plan_service(service, observed, &mut plan);
+            }
+        }
+        remove_strangers(desired, observed, &mut plan);
+    } else {
+        take_down(observed, &mut plan);
+    }
+    plan.hold_failed(&observed.failures, now);
+    plan
+}
+
+fn plan_service(service: &DesiredService, observed: &Observed, plan: &mut Plan) {
+    match &service.kind {
+        DesiredKind::Code { serving, candidate } => {
+            code::plan(&code::Code { service, serving: *serving, candidate: *candidate, observed }, plan);
+        }
+        DesiredKind::Data { group } => data::plan(service, *group, observed, plan),
+    }
+}
+
+/// Containers of services that nobody asks for any more, and builds' leftovers are not ours to
+/// keep; builds under way are: they carry the purpose `Build` and are cleaned by their builder.
+fn remove_strangers(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    use crate::model::observed::Purpose;
+    for container in &observed.app.containers {
+        let known = desired.services.iter().any(|service| service.name == container.identity.instance.service);
+        if !known && container.identity.purpose != Purpose::Build {
+            plan.step(remove(container), "its service was destroyed");
+        }
+    }
+}
+
+fn take_down(observed: &Observed, plan: &mut Plan) {
+    for container in &observed.app.containers {
+        plan.step(remove(container), "the application is down");
+    }
+    if observed.app.containers.is_empty() && observed.app.network.is_some() {
+        plan.step(Step::RemoveNetwork, "the application is down");
+    }
+}
+
+fn remove(container: &ObservedContainer) -> Step {
+    Step::Remove { container: container.id.clone(), name: container.name.clone() }
+}
+
+fn set_memory(container: &ObservedContainer, memory: Memory) -> Option<Step> {
+    use crate::model::observed::RunState;
+    let runs = matches!(container.state, RunState::Running | RunState::Paused);
+    (runs && container.memory != Some(memory)).then(|| Step::SetMemory {
+        instance: container.identity.instance.clone(),
+        container: container.id.clone(),
+        memory,
+    })
+}
+
+impl Observed {
+    fn of<'a>(&'a self, instance: &'a InstanceName) -> impl Iterator<Item = &'a ObservedContainer> {
+        self.app.containers.iter().filter(move |container| container.identity.instance == *instance)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+# `make` lists the targets. The two that matter: `make demo`, `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+CARGO ?= cargo
+CORPUS ?=
+ROUNDS ?=
+# Unset variables would be handed on as empty ones.
+rounds = $(if $(ROUNDS),ROUNDS=$(ROUNDS))
+bench = $(rounds) $(CARGO) bench --bench
+
+.PHONY: help
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what building and running needs and this machine lacks; start an engine if none answers
+	@scripts/bootstrap-engine.sh
+
+.PHONY: build
+build: setup ## The release binary, target/release/dotcloud
+	$(CARGO) build --release --locked
+
+.PHONY: demo
+demo: ## From nothing to a stack that loses updates, survives its master, and keeps running
+	@scripts/demo.sh
+
+# --- tests
+
+.PHONY: test
+test: setup lint ## Everything: format, lints, unit tests, architecture, the binary on real containers
+	$(CARGO) test --locked --lib --bins --tests
+
+.PHONY: lint
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- --deny warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny --locked check bans licenses sources; \
+	else \
+		echo "skipped: cargo deny is not installed (cargo install cargo-deny)"; \
+	fi
+
+.PHONY: test-quick
+test-quick: ## Without containers: unit tests and the rules of the house
+	$(CARGO) test --locked --lib --bins --test architecture
+
+.PHONY: corpus
+corpus: ## Check real build files: make corpus CORPUS=<folder with expected.tsv>
+	@[ -n "$(CORPUS)" ] || { echo "Error: say which folder: make corpus CORPUS=<folder with expected.tsv>" >&2; exit 2; }
+	@[ -e "$(CORPUS)/expected.tsv" ] || { echo "Error: there is no $(CORPUS)/expected.tsv" >&2; exit 2; }
+	CORPUS="$(abspath $(CORPUS))" $(CARGO) test --locked --test corpus
+
+# --- benchmarks: each prints a table and writes target/bench/<name>.json; ROUNDS=n sets how often
+
+.PHONY: bench-failover
+bench-failover: setup ## 20 kills and 20 hangs of the Redis master under writes
+	$(bench) failover
+
+.PHONY: bench-up
+bench-up: setup ## Warm `up --wait` of 4 www + 1 redis beside Docker Compose
+	@scripts/fetch-compose.sh
+	$(bench) up
+
+.PHONY: bench-proxy-load
+bench-proxy-load: setup ## 30 s of load during push and scale 1->4->2, then while an instance is killed every 3 s
+	$(bench) proxy_load
+
+.PHONY: bench-crash
+bench-crash: setup ## kill -9 of the daemon within push, scale and failover, 5 times each
+	ROUNDS=$(or $(ROUNDS),5) $(CARGO) test --locked --test platform -- --nocapture crash::
+
+# --- releases
+
+.PHONY: dist
+dist: setup ## The binary with everything optimised (minutes): target/dist/dotcloud
+	$(CARGO) build --profile dist --locked

@@ -1,0 +1,63 @@
+//! The proxy as the engine knows it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::engine::traffic::{ListenError, Listener, Peers, Service, Traffic};
+use crate::model::RouteTable;
+use crate::proxy::{Allow, ListenerId, Proxy, ProxyError};
+
+pub struct ProxyTraffic {
+    proxy: Proxy,
+}
+
+impl ProxyTraffic {
+    pub fn new(proxy: Proxy) -> Self {
+        Self { proxy }
+    }
+}
+
+#[async_trait]
+impl Traffic for ProxyTraffic {
+    fn publish(&self, table: RouteTable) -> u64 {
+        self.proxy.publish(table)
+    }
+
+    async fn applied(&self, generation: u64) {
+        self.proxy.applied(generation).await;
+    }
+
+    async fn drained(&self, backend: &str, limit: Duration) -> u64 {
+        self.proxy.drained(backend, limit).await
+    }
+
+    fn abort(&self, backend: &str) {
+        self.proxy.abort(backend);
+    }
+
+    async fn listen(&self, addr: SocketAddr, service: Service, peers: Peers) -> Result<Listener, ListenError> {
+        let allow = match peers {
+            Peers::All => None,
+            Peers::Subnet { base, prefix } => Some(Allow { network: IpAddr::V4(base), prefix }),
+        };
+        let listening = match service {
+            Service::Http { default_host } => self.proxy.listen_http(addr, allow, default_host.as_deref()).await,
+            Service::Tcp { front_port } => self.proxy.listen_tcp(addr, front_port, allow).await,
+        };
+        let listening = listening.map_err(|error| ListenError { addr, source: cause(error) })?;
+        Ok(Listener(listening.id.0))
+    }
+
+    async fn unlisten(&self, listener: Listener) {
+        self.proxy.unlisten(ListenerId(listener.0)).await;
+    }
+}
+
+fn cause(error: ProxyError) -> std::io::Error {
+    match error {
+        ProxyError::Bind { source, .. } | ProxyError::Share { source, .. } => source,
+        error => std::io::Error::other(error),
+    }
+}

@@ -1,0 +1,132 @@
+//! One application in memory: the desired record, what was last observed, who waits for what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use crate::model::observed::ObservedApp;
+use crate::model::{AppName, GroupStatus, ServiceName};
+use crate::store::{AppRecord, Store, StoreError};
+
+use super::groups::Groups;
+use super::handle::EngineError;
+use super::health::Health;
+
+/// What the reconciler publishes after every look.
+#[derive(Debug, Clone, Default)]
+pub struct AppStatus {
+    /// The record's version that was looked at; 0 before the first look.
+    pub version: u64,
+    pub observed: Arc<ObservedApp>,
+    /// Containers (ids) that answered their readiness probe.
+    pub responsive: Arc<BTreeSet<String>>,
+    pub groups: BTreeMap<ServiceName, GroupStatus>,
+    /// Steps to take or under way.
+    pub steps: Vec<String>,
+    /// What is waited for.
+    pub holds: Vec<String>,
+    /// The application was destroyed.
+    pub gone: bool,
+}
+
+/// Shared by the reconciler, the deployer and the API.
+pub struct App {
+    pub name: AppName,
+    record: Mutex<Arc<AppRecord>>,
+    version: AtomicU64,
+    /// Serialises changes: one at a time goes to the disk.
+    changing: tokio::sync::Mutex<()>,
+    wake: Notify,
+    /// Wakes the deployer.
+    pub deploy: Notify,
+    /// Held while a deployment is scheduled.
+    pub scheduling: tokio::sync::Mutex<()>,
+    pub status: watch::Sender<AppStatus>,
+    pub health: Health,
+    pub groups: Groups,
+    /// Containers that are to get no new requests, though they run: a restart drains them.
+    leaving: Mutex<BTreeSet<String>>,
+}
+
+impl App {
+    pub fn new(record: AppRecord) -> Arc<Self> {
+        Arc::new(Self {
+            name: record.name.clone(),
+            record: Mutex::new(Arc::new(record)),
+            version: AtomicU64::new(1),
+            changing: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
+            deploy: Notify::new(),
+            scheduling: tokio::sync::Mutex::default(),
+            status: watch::Sender::default(),
+            health: Health::default(),
+            groups: Groups::default(),
+            leaving: Mutex::default(),
+        })
+    }
+
+    pub fn record(&self) -> Arc<AppRecord> {
+        self.lock().clone()
+    }
+
+    /// The record with its version: a status of at least this version has seen it.
+    pub fn versioned_record(&self) -> (u64, Arc<AppRecord>) {
+        let record = self.lock();
+        (self.version.load(Ordering::Acquire), record.clone())
+    }
+
+    /// Changes what is wanted: on disk first, then in memory, then the reconciler is woken.
+    /// Nothing happens when `edit` refuses.
+    pub async fn change<T>(
+        &self,
+        store: &Store,
+        edit: impl FnOnce(&mut AppRecord) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let mut record = AppRecord::clone(&self.record());
+        let answer = edit(&mut record)?;
+        store.save_app(&record).await?;
+        {
+            let mut current = self.lock();
+            *current = Arc::new(record);
+            self.version.fetch_add(1, Ordering::AcqRel);
+        }
+        self.wake();
+        Ok(answer)
+    }
+
+    /// Something may have changed: look again.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    pub fn leaving(&self) -> BTreeSet<String> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a running container out of the routes, or back in, at the next look.
+    pub fn set_leaving(&self, container: &str, leaves: bool) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        if leaves {
+            leaving.insert(container.to_owned());
+        } else {
+            leaving.remove(container);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<AppRecord>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}

@@ -1,0 +1,25 @@
+//! The only place of the engine that reads a clock.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Monotonic time since the engine first asked.
+#[expect(clippy::disallowed_methods, reason = "the clock's one home; everything else takes `now`")]
+pub fn monotonic() -> Duration {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    BEGINNING.get_or_init(Instant::now).elapsed()
+}
+
+/// RFC 3339, UTC, microseconds: what logs and records carry.
+pub fn timestamp() -> String {
+    format_timestamp(jiff::Timestamp::now())
+}
+
+/// Milliseconds since 1970, for revision names.
+pub fn unix_millis() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+pub fn format_timestamp(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}

@@ -1,0 +1,191 @@
+//! One deployment from its record to its end. Every phase may be started over: a daemon that was
+//! killed continues from what the store and Docker say.
+
+use std::sync::Arc;
+
+use crate::engine::adopt;
+use crate::engine::app::App;
+use crate::engine::handle::EngineError;
+use crate::engine::inner::Inner;
+use crate::engine::reconcile::in_full;
+use crate::model::ServiceSpec;
+use crate::store::{AppRecord, DeploymentPhase, DeploymentRecord, Version};
+
+use super::log::DeployLog;
+use super::tree::Tree;
+use super::{build, rollout};
+
+/// Why a deployment failed; its details are in the log already.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failed(pub String);
+
+impl From<EngineError> for Failed {
+    fn from(error: EngineError) -> Self {
+        Self(in_full(&error))
+    }
+}
+
+/// What every phase needs.
+pub struct Deployment<'a> {
+    pub inner: &'a Arc<Inner>,
+    pub app: &'a Arc<App>,
+    pub record: DeploymentRecord,
+    pub log: Arc<DeployLog>,
+}
+
+pub async fn perform(inner: &Arc<Inner>, app: &Arc<App>, record: DeploymentRecord) {
+    let log = inner.deploy_logs.open(&inner.store, &app.name, &record.id);
+    let mut deployment = Deployment { inner, app, record, log };
+    let outcome = deployment.run().await;
+    deployment.finish(outcome).await;
+}
+
+impl Deployment<'_> {
+    async fn run(&mut self) -> Result<(), Failed> {
+        let tree = self.read_tree().await?;
+        if self.record.phase == DeploymentPhase::Building {
+            self.build(&tree).await?;
+            self.record.phase = DeploymentPhase::Deploying;
+            self.save().await?;
+        }
+        rollout::roll_out(self, &tree).await
+    }
+
+    async fn build(&mut self, tree: &Tree) -> Result<(), Failed> {
+        let (name, revision) = (&self.app.name, &self.record.revision);
+        self.log.say(format!("Deployment scheduled for application ({name}) at revision {revision}")).await;
+        if let Some(warnings) = &tree.warnings {
+            self.log.say(warnings.clone()).await;
+        }
+        self.check_types(tree)?;
+        let wanted = self.code_services(tree);
+        self.adopt(tree).await?;
+        if self.is_current(&wanted) {
+            self.log.say("Nothing has changed since the last deployment: no build needed").await;
+            return Ok(());
+        }
+        let images = build::build_all(self, &wanted).await?;
+        self.propose(images).await
+    }
+
+    async fn read_tree(&self) -> Result<Tree, Failed> {
+        let file = self.inner.store.revision_file(&self.app.name, &self.record.revision).await;
+        let file = file.map_err(|error| Failed(in_full(&error)))?;
+        let file = file.ok_or_else(|| Failed(format!("revision {} is gone", self.record.revision)))?;
+        let inner = self.inner.clone();
+        let read = move || {
+            let types: Vec<&str> = inner.catalog.types().map(|kind| kind.name.as_str()).collect();
+            Tree::read(&file, &types)
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(tree) => tree.map_err(|error| Failed(in_full(&error))),
+            Err(error) => Err(Failed(in_full(&error))),
+        }
+    }
+
+    /// Types that this version cannot run yet are refused before anything is touched.
+    fn check_types(&self, tree: &Tree) -> Result<(), Failed> {
+        let catalog = &self.inner.catalog;
+        let unavailable = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_none();
+        match tree.stack.services.iter().find(unavailable) {
+            None => Ok(()),
+            Some(spec) => Err(Failed(format!(
+                "service \"{}\": type \"{}\" is part of the platform, but this version cannot run it yet (it runs {})",
+                spec.name,
+                spec.type_name,
+                catalog.types().map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+
+    fn code_services(&self, tree: &Tree) -> Vec<ServiceSpec> {
+        let is_code =
+            |spec: &&ServiceSpec| self.inner.catalog.get(&spec.type_name).is_some_and(|kind| kind.data.is_none());
+        let is_asked = |spec: &&ServiceSpec| self.record.service.as_ref().is_none_or(|only| *only == spec.name);
+        tree.stack.services.iter().filter(is_code).filter(is_asked).cloned().collect()
+    }
+
+    /// Takes the build file's services into the record: new ones are added (data services start
+    /// at once), those that are no longer in it stay, and are said so.
+    async fn adopt(&self, tree: &Tree) -> Result<(), Failed> {
+        let (inner, app) = (self.inner, self.app);
+        let taken = inner.taken_ports();
+        let adopted = app.change(&inner.store, |record| Ok(adopt::adopt(inner, record, &tree.stack, taken))).await?;
+        for name in &adopted.new_data {
+            self.log.say_of(name, "Initializing the new service...").await;
+        }
+        for name in &adopted.left_out {
+            let text = "This service is no longer in the build file: it keeps running as it is and cannot be scaled. \
+                 `dotcloud destroy` removes it.";
+            self.log.complain(name, text).await;
+        }
+        for problem in adopted.problems {
+            return Err(Failed(problem));
+        }
+        Ok(())
+    }
+
+    /// True when the same revision, described the same way, serves already.
+    fn is_current(&self, wanted: &[ServiceSpec]) -> bool {
+        let record = self.app.record();
+        let serves = |spec: &ServiceSpec| {
+            let serving = record.service(&spec.name).and_then(|service| service.serving.as_ref());
+            serving.is_some_and(|version| {
+                version.revision == self.record.revision
+                    && version.spec == *spec
+                    && version.environment == self.record.environment
+            })
+        };
+        !self.record.clean && wanted.iter().all(serves)
+    }
+
+    /// Records the built images as candidates: from now on the reconciler starts them.
+    async fn propose(&self, images: Vec<(ServiceSpec, String)>) -> Result<(), Failed> {
+        let edit = |record: &mut AppRecord| {
+            for (spec, image) in images {
+                let Some(service) = record.service_mut(&spec.name) else { continue };
+                service.candidate = Some(Version {
+                    generation: self.record.generation,
+                    revision: self.record.revision.clone(),
+                    image,
+                    spec,
+                    environment: self.record.environment.clone(),
+                });
+            }
+            Ok(())
+        };
+        Ok(self.app.change(&self.inner.store, edit).await?)
+    }
+
+    async fn finish(mut self, outcome: Result<(), Failed>) {
+        let name = self.app.name.clone();
+        let (phase, text) = match outcome {
+            Ok(()) => (DeploymentPhase::Succeeded, format!("Application ({name}) fully installed")),
+            Err(Failed(why)) => {
+                rollout::withdraw(&self).await;
+                (DeploymentPhase::Failed, format!("Deployment failed: {why}"))
+            }
+        };
+        self.record.phase = phase;
+        let succeeded = phase == DeploymentPhase::Succeeded;
+        self.log.end(text, succeeded).await;
+        if let Err(Failed(error)) = self.save().await {
+            tracing::error!("the end of deployment {} could not be recorded: {error}", self.record.id);
+        }
+        let details = [
+            ("revision", self.record.revision.clone()),
+            ("build", self.record.id.clone()),
+            ("succeeded", succeeded.to_string()),
+        ];
+        self.inner.record_activity(&name, "app", "deploy", &details).await;
+        if succeeded {
+            adopt::prune(self.inner, self.app).await;
+        }
+        self.app.wake();
+    }
+
+    async fn save(&self) -> Result<(), Failed> {
+        self.inner.store.save_deployment(&self.record).await.map_err(|error| Failed(in_full(&error)))
+    }
+}

@@ -1,0 +1,36 @@
+//! From the store's record to what `plan` is told.
+
+use std::collections::BTreeMap;
+
+use crate::model::{GroupStatus, ServiceName};
+use crate::plan::{Desired, DesiredKind, DesiredService, GroupBrief};
+use crate::store::{AppRecord, ServiceRecord};
+
+/// What is wanted now, with what the groups say of their roles.
+pub fn desired(record: &AppRecord, groups: &BTreeMap<ServiceName, GroupStatus>) -> Desired {
+    let wanted = record.services.iter().filter(|service| !service.doomed);
+    Desired {
+        up: record.up && !record.doomed,
+        services: wanted.map(|service| desired_service(service, groups.get(&service.name))).collect(),
+    }
+}
+
+fn desired_service(service: &ServiceRecord, group: Option<&GroupStatus>) -> DesiredService {
+    let kind = if service.is_data {
+        DesiredKind::Data { group: group.map(brief).unwrap_or_default() }
+    } else {
+        DesiredKind::Code {
+            serving: service.serving.as_ref().map(|version| version.generation),
+            candidate: service.candidate.as_ref().map(|version| version.generation),
+        }
+    };
+    DesiredService { name: service.name.clone(), instances: service.instances, memory: service.memory, kind }
+}
+
+/// A stalled group waits for a word or for its members: those must be allowed to start.
+fn brief(status: &GroupStatus) -> GroupBrief {
+    GroupBrief {
+        changing: !status.settled && status.phase != "stalled",
+        master: status.epoch.map(|epoch| epoch.master),
+    }
+}

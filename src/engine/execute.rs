@@ -1,0 +1,106 @@
+//! Takes one step: at most a few calls of the runtime, idempotent, safe to repeat after a crash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::observed::{ObservedNetwork, Purpose};
+use crate::plan::Step;
+
+use super::app::App;
+use super::inner::Inner;
+use super::runtime::RuntimeError;
+use super::spec::Specs;
+
+/// How long requests in flight may go on on an instance that is to go. Longer than the
+/// proxy's own limit for an answer, so that only bodies and WebSockets are ever cut.
+const DRAIN: Duration = Duration::from_secs(75);
+/// Between SIGTERM and SIGKILL.
+const GRACE_SECONDS: u32 = 8;
+
+pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<(), RuntimeError> {
+    let runtime = &inner.runtime;
+    match step {
+        Step::EnsureNetwork => ensure_network(inner, app).await,
+        Step::RemoveNetwork => {
+            inner.fronts.ensure(&app.name, Vec::new()).await;
+            runtime.remove_network(&app.name).await
+        }
+        Step::StartPod { .. } | Step::StartMember { .. } | Step::StartInstance { .. } => start(inner, app, step).await,
+        Step::RestartMember { container, .. } | Step::ReviveInstance { container, .. } => {
+            runtime.restart(container).await
+        }
+        Step::Retire { container, .. } => retire(inner, container).await,
+        Step::Remove { container, .. } => {
+            runtime.stop(container, GRACE_SECONDS).await?;
+            runtime.remove(container).await
+        }
+        Step::Discard { instance, containers } => {
+            for container in containers {
+                runtime.remove(container).await?;
+            }
+            runtime.remove_volume(&inner.naming.volume(&app.name, instance)).await
+        }
+        Step::SetMemory { container, memory, .. } => runtime.set_memory(container, *memory).await,
+    }
+}
+
+async fn ensure_network(inner: &Inner, app: &App) -> Result<(), RuntimeError> {
+    let wanted = app.record().subnet.clone();
+    let network = inner.runtime.ensure_network(&app.name, wanted.as_deref()).await?;
+    if wanted.as_deref() != Some(&network.subnet) {
+        let keep = |record: &mut crate::store::AppRecord| {
+            record.subnet = Some(network.subnet.clone());
+            Ok(())
+        };
+        // Without it the next network may have other addresses, nothing worse.
+        if let Err(error) = app.change(&inner.store, keep).await {
+            tracing::warn!(%error, "the subnet of {} could not be recorded", app.name);
+        }
+    }
+    Ok(())
+}
+
+async fn start(inner: &Inner, app: &App, step: &Step) -> Result<(), RuntimeError> {
+    let record = app.record();
+    let network = network(app)?;
+    let specs = Specs { inner, record: &record, network: &network };
+    let spec = match step {
+        Step::StartInstance { instance, generation } => specs.instance(instance, *generation)?,
+        Step::StartPod { instance } => specs.pod(instance, image(inner, &specs, instance).await?)?,
+        Step::StartMember { instance, pod } => {
+            let image = image(inner, &specs, instance).await?;
+            inner.runtime.ensure_volume(&app.name, &inner.naming.volume(&app.name, instance)).await?;
+            specs.member(instance, pod, image)?
+        }
+        _ => return Ok(()),
+    };
+    debug_assert!(spec.identity.purpose != Purpose::Build);
+    inner.runtime.start(&spec).await.map(drop)
+}
+
+fn network(app: &App) -> Result<ObservedNetwork, RuntimeError> {
+    let observed = app.status.borrow().observed.network.clone();
+    observed.ok_or_else(|| RuntimeError::Missing { what: format!("network of {}", app.name) })
+}
+
+async fn image(
+    inner: &Inner,
+    specs: &Specs<'_>,
+    instance: &crate::model::InstanceName,
+) -> Result<String, RuntimeError> {
+    let type_name = specs.type_name(instance)?;
+    let progress = Arc::new(move |line: &str| tracing::debug!("{line}"));
+    Ok(inner.runtime.ensure_type(&type_name, progress).await?.runtime)
+}
+
+/// The routes without it are published before the step is taken; here the proxy's threads are
+/// waited for, then the requests that they still have with it.
+async fn retire(inner: &Inner, container: &str) -> Result<(), RuntimeError> {
+    inner.traffic.applied(inner.routes.published()).await;
+    let left = inner.traffic.drained(container, DRAIN).await;
+    if left > 0 {
+        tracing::warn!("{left} requests were cut: they took longer than {} s", DRAIN.as_secs());
+    }
+    inner.runtime.stop(container, GRACE_SECONDS).await?;
+    inner.runtime.remove(container).await
+}

@@ -1,0 +1,62 @@
+//! Which addresses are listened on: loopback for people, an application's gateway for its
+//! containers. Listeners on a gateway come and go with its network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::model::AppName;
+
+use super::traffic::{Listener, Peers, Service, Traffic};
+
+/// A listener somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    pub addr: SocketAddr,
+    pub service: Service,
+    pub peers: Peers,
+}
+
+/// Opens and closes listeners until they are the wanted ones.
+pub struct Fronts {
+    traffic: Arc<dyn Traffic>,
+    open: Mutex<BTreeMap<AppName, BTreeMap<SocketAddr, (Wanted, Listener)>>>,
+}
+
+impl Fronts {
+    pub fn new(traffic: Arc<dyn Traffic>) -> Self {
+        Self { traffic, open: Mutex::default() }
+    }
+
+    /// Makes an application's listeners the wanted ones; returns what could not be opened.
+    pub async fn ensure(&self, app: &AppName, wanted: Vec<Wanted>) -> Vec<String> {
+        let mut all = self.open.lock().await;
+        let open = all.entry(app.clone()).or_default();
+        let keep: BTreeSet<SocketAddr> = wanted.iter().map(|wanted| wanted.addr).collect();
+        let surplus: Vec<SocketAddr> = open.keys().filter(|addr| !keep.contains(addr)).copied().collect();
+        for addr in surplus {
+            if let Some((_, listener)) = open.remove(&addr) {
+                self.traffic.unlisten(listener).await;
+            }
+        }
+        let mut problems = Vec::new();
+        for wanted in wanted {
+            if open.get(&wanted.addr).is_some_and(|(present, _)| *present == wanted) {
+                continue;
+            }
+            match self.traffic.listen(wanted.addr, wanted.service.clone(), wanted.peers).await {
+                Ok(listener) => drop(open.insert(wanted.addr, (wanted, listener))),
+                Err(error) => problems.push(format!("{error}: {}", error.source)),
+            }
+        }
+        problems
+    }
+}
+
+/// `10.201.3.0/24` -> its base address and prefix length.
+pub fn parse_subnet(subnet: &str) -> Option<(Ipv4Addr, u8)> {
+    let (base, prefix) = subnet.split_once('/')?;
+    Some((base.parse().ok()?, prefix.parse().ok()?))
+}

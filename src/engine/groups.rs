@@ -1,0 +1,207 @@
+//! The drivers of an application's replicated groups: started and stopped with their services,
+//! told what was observed, given a front and a ledger.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use crate::model::observed::{ObservedApp, Purpose, RunState};
+use crate::model::{AppName, Epoch, GroupStatus, Receipt, ServiceName, TcpRoute, TcpState};
+use crate::store::{ActivityRecord, ServiceRecord, Store};
+
+use super::app::App;
+use super::clock;
+use super::driver::GroupHandle;
+use super::group::{Front, GroupContext, Ledger, LedgerError, ObservedMember};
+use super::inner::Inner;
+use super::routes::Routes;
+use super::traffic::Traffic;
+
+/// The drivers of one application.
+#[derive(Default)]
+pub struct Groups {
+    handles: Mutex<BTreeMap<ServiceName, GroupHandle>>,
+}
+
+impl Groups {
+    /// Starts missing drivers, stops those of services that are gone, and tells all of them
+    /// what was observed.
+    pub async fn track(&self, inner: &Arc<Inner>, app: &Arc<App>, observed: &ObservedApp) {
+        let record = app.record();
+        let running = record.up && !record.doomed;
+        let wanted = |service: &&ServiceRecord| running && service.is_data && !service.doomed;
+        let services: Vec<&ServiceRecord> = record.services.iter().filter(wanted).collect();
+        let mut handles = self.handles.lock().await;
+        let gone: Vec<ServiceName> =
+            handles.keys().filter(|name| services.iter().all(|service| service.name != **name)).cloned().collect();
+        for name in gone {
+            if let Some(handle) = handles.remove(&name) {
+                handle.stop().await;
+            }
+        }
+        for service in services {
+            let members = members(inner, service, observed);
+            let handle = handles.entry(service.name.clone()).or_insert_with(|| spawn(inner, app, service));
+            handle.observe(members);
+        }
+    }
+
+    pub async fn statuses(&self) -> BTreeMap<ServiceName, GroupStatus> {
+        let handles = self.handles.lock().await;
+        handles.iter().map(|(name, handle)| (name.clone(), handle.status().borrow().clone())).collect()
+    }
+
+    /// A restart that is no failure: the driver keeps the roles.
+    pub async fn plan_restart(&self, service: &ServiceName, index: u32) {
+        if let Some(handle) = self.handles.lock().await.get(service) {
+            handle.plan_restart(index).await;
+        }
+    }
+}
+
+fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHandle {
+    let front_port = service.front_port.unwrap_or_default();
+    let route = GroupRoute { app: app.name.clone(), service: service.name.clone(), front_port };
+    let handle = GroupHandle::spawn(GroupContext {
+        app: app.name.clone(),
+        service: service.name.clone(),
+        type_name: service.type_name.clone(),
+        password: service.password.clone().unwrap_or_default(),
+        runtime: inner.runtime.clone(),
+        front: Arc::new(RoutedFront {
+            route: route.clone(),
+            routes: inner.routes.clone(),
+            traffic: inner.traffic.clone(),
+        }),
+        ledger: Arc::new(StoredLedger { route, store: inner.store.clone() }),
+    });
+    wake_on_change(app, &handle);
+    handle
+}
+
+/// A group's changes are a reason to look at the whole application again.
+fn wake_on_change(app: &Arc<App>, handle: &GroupHandle) {
+    let (mut status, app) = (handle.status(), Arc::downgrade(app));
+    tokio::spawn(async move {
+        while status.changed().await.is_ok() {
+            let Some(app) = app.upgrade() else { return };
+            app.wake();
+        }
+    });
+}
+
+/// Servers with the address of their pod.
+fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Vec<ObservedMember> {
+    let Some(port) = inner.catalog.get(&service.type_name).and_then(|kind| Some(kind.data.as_ref()?.port)) else {
+        return Vec::new();
+    };
+    let of = |purpose| {
+        let service = service.name.clone();
+        observed
+            .containers
+            .iter()
+            .filter(move |c| c.identity.purpose == purpose && c.identity.instance.service == service)
+    };
+    let member = |server: &crate::model::observed::ObservedContainer| {
+        let index = server.identity.instance.index;
+        let pod = of(Purpose::Pod).find(|pod| pod.identity.instance.index == index)?;
+        Some(ObservedMember {
+            index,
+            container: server.id.clone(),
+            pid: server.pid,
+            running: matches!(server.state, RunState::Running | RunState::Paused),
+            paused: server.state == RunState::Paused,
+            leaving: index >= service.instances,
+            addr: SocketAddr::from((pod.ip?, port)),
+        })
+    };
+    of(Purpose::Member).filter_map(member).collect()
+}
+
+/// What a front and a ledger belong to.
+#[derive(Clone)]
+struct GroupRoute {
+    app: AppName,
+    service: ServiceName,
+    front_port: u16,
+}
+
+struct RoutedFront {
+    route: GroupRoute,
+    routes: Arc<Routes>,
+    traffic: Arc<dyn Traffic>,
+}
+
+impl RoutedFront {
+    async fn set(&self, state: TcpState) {
+        let route = TcpRoute { app: self.route.app.clone(), service: self.route.service.clone(), state };
+        let generation = self.routes.set_tcp(self.route.front_port, route);
+        self.traffic.applied(generation).await;
+    }
+}
+
+#[async_trait]
+impl Front for RoutedFront {
+    async fn gate(&self) {
+        self.set(TcpState::Gated).await;
+    }
+
+    async fn open(&self, master: SocketAddr, epoch: u64) {
+        self.set(TcpState::Open { master, epoch }).await;
+    }
+
+    async fn refuse(&self, why: String) {
+        self.set(TcpState::Refused { why }).await;
+    }
+}
+
+struct StoredLedger {
+    route: GroupRoute,
+    store: Store,
+}
+
+#[async_trait]
+impl Ledger for StoredLedger {
+    async fn epoch(&self) -> Result<Option<Epoch>, LedgerError> {
+        let read = self.store.epoch(&self.route.app, &self.route.service).await;
+        read.map_err(|error| LedgerError(Box::new(error)))
+    }
+
+    async fn commit(&self, epoch: Epoch) -> Result<(), LedgerError> {
+        let written = self.store.commit_epoch(&self.route.app, &self.route.service, epoch).await;
+        written.map_err(|error| LedgerError(Box::new(error)))
+    }
+
+    async fn receipt(&self, receipt: Receipt) {
+        let known = self.store.receipts(&self.route.app, &self.route.service).await;
+        let is_new = known.is_ok_and(|known| known.iter().all(|one| one.epoch != receipt.epoch));
+        if is_new && let Err(error) = self.store.add_activity(&self.activity(&receipt)).await {
+            tracing::warn!(%error, "a failover is missing from the activity list");
+        }
+        if let Err(error) = self.store.save_receipt(&self.route.app, &receipt).await {
+            tracing::warn!(%error, "a receipt could not be kept");
+        }
+    }
+}
+
+impl StoredLedger {
+    fn activity(&self, receipt: &Receipt) -> ActivityRecord {
+        let detail = |key: &str, value: String| (key.to_owned(), value);
+        ActivityRecord {
+            created_at: clock::timestamp(),
+            app: self.route.app.clone(),
+            category: "failover".to_owned(),
+            action: "failover".to_owned(),
+            details: [
+                detail("service", self.route.service.to_string()),
+                detail("cause", receipt.cause.clone()),
+                detail("from", self.route.service.instance(receipt.old_master).to_string()),
+                detail("to", self.route.service.instance(receipt.new_master).to_string()),
+            ]
+            .into(),
+        }
+    }
+}

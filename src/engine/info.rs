@@ -1,0 +1,167 @@
+//! Answers to `info`, `list`, `url`, `status`, `activity`.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use crate::model::observed::{ObservedContainer, Purpose, RunState};
+use crate::model::{AppName, InstanceName, ServiceName};
+use crate::store::{ActivityRecord, ServiceRecord};
+
+use super::app::{App, AppStatus};
+use super::environment::data_url;
+use super::handle::{Engine, EngineError, Result};
+use super::naming::public_host;
+use super::view::{ActivityView, AppView, InstanceState, InstanceView, ServiceView};
+
+impl Engine {
+    pub async fn apps(&self) -> Result<Vec<AppView>> {
+        let views = self.inner().all_apps().into_iter().map(|app| async move { self.view(&app).await });
+        join_all(views).await.into_iter().collect()
+    }
+
+    pub async fn app(&self, app: &AppName) -> Result<AppView> {
+        let app = self.inner().app(app)?;
+        self.view(&app).await
+    }
+
+    pub async fn service(&self, app: &AppName, service: &ServiceName) -> Result<ServiceView> {
+        let app = self.inner().app(app)?;
+        let record = app.record();
+        let missing = || EngineError::NotFound(format!("The service \"{service}\" does not exist."));
+        let service = record.service(service).ok_or_else(missing)?;
+        self.service_view(&app, service).await
+    }
+
+    /// Oldest first; of all applications without `app`.
+    pub async fn activity(&self, app: Option<&AppName>) -> Result<Vec<ActivityView>> {
+        let records = self.inner().store.activity(app).await?;
+        let view = |record: ActivityRecord| {
+            let mut details = record.details;
+            details.insert("application".to_owned(), record.app.to_string());
+            ActivityView { created_at: record.created_at, category: record.category, action: record.action, details }
+        };
+        Ok(records.into_iter().map(view).collect())
+    }
+
+    async fn view(&self, app: &App) -> Result<AppView> {
+        let record = app.record();
+        let services = join_all(record.services.iter().map(|service| self.service_view(app, service))).await;
+        let mut revisions =
+            record.services.iter().filter_map(|service| Some(service.serving.as_ref()?.revision.clone()));
+        Ok(AppView {
+            name: record.name.clone(),
+            flavor: record.flavor.clone(),
+            revision: revisions.next(),
+            up: record.up,
+            services: services.into_iter().collect::<Result<_>>()?,
+            holds: app.status.borrow().holds.clone(),
+        })
+    }
+
+    async fn service_view(&self, app: &App, service: &ServiceRecord) -> Result<ServiceView> {
+        let status = app.status.borrow().clone();
+        let instances = (0..service.instances).map(|index| self.instance_view(service, index, &status));
+        let kind = self.inner().catalog.get(&service.type_name);
+        let data = kind.and_then(|kind| kind.data.as_ref());
+        let address = data
+            .zip(service.front_port)
+            .map(|(data, port)| data_url(data, "127.0.0.1", port, service.password.as_deref().unwrap_or_default()));
+        let is_web = data.is_none() && kind.is_some_and(|kind| kind.http_port.is_some());
+        Ok(ServiceView {
+            name: service.name.clone(),
+            type_name: service.type_name.clone(),
+            is_data: service.is_data,
+            instance_count: service.instances,
+            memory: service.memory,
+            config: config_text(service),
+            urls: if is_web { self.urls(app, service) } else { Vec::new() },
+            address,
+            in_build_file: service.in_build_file,
+            instances: join_all(instances).await,
+            group: status.groups.get(&service.name).cloned(),
+            receipts: self.inner().store.receipts(&app.name, &service.name).await?,
+        })
+    }
+
+    fn urls(&self, app: &App, service: &ServiceRecord) -> Vec<String> {
+        let public = public_host(&app.name, &service.name);
+        let named = format!("http://{public}:{}", self.inner().config.http_port);
+        let plain = service.front_port.map(|port| format!("http://127.0.0.1:{port}"));
+        std::iter::once(named).chain(plain).collect()
+    }
+
+    async fn instance_view(&self, service: &ServiceRecord, index: u32, status: &AppStatus) -> InstanceView {
+        let name = service.name.instance(index);
+        let generation = service.serving.as_ref().map(|version| version.generation);
+        let revision = service.serving.as_ref().map(|version| version.revision.clone());
+        let Some(container) =
+            find(status, &name, Purpose::Member, None).or_else(|| find(status, &name, Purpose::Code, generation))
+        else {
+            return absent(name, revision);
+        };
+        let running = matches!(container.state, RunState::Running | RunState::Paused);
+        let memory_used = match running {
+            true => self.inner().runtime.memory_used(&container.id).await.ok(),
+            false => None,
+        };
+        let pod = find(status, &container.identity.instance, Purpose::Pod, None);
+        InstanceView {
+            name,
+            container: container.id.clone(),
+            container_name: container.name.clone(),
+            image: container.image.clone(),
+            revision,
+            state: state_of(container, status),
+            memory_limit: container.memory,
+            memory_used,
+            ip: container.ip.or_else(|| pod.and_then(|pod| pod.ip)),
+            pid: container.pid,
+            started_at: container.started_at.clone(),
+        }
+    }
+}
+
+fn find<'a>(
+    status: &'a AppStatus,
+    instance: &InstanceName,
+    purpose: Purpose,
+    generation: Option<u64>,
+) -> Option<&'a ObservedContainer> {
+    status.observed.containers.iter().find(|container| {
+        let identity = &container.identity;
+        let same_generation = purpose != Purpose::Code || Some(identity.generation) == generation;
+        identity.purpose == purpose && identity.instance == *instance && same_generation
+    })
+}
+
+fn state_of(container: &ObservedContainer, status: &AppStatus) -> InstanceState {
+    let answers = container.identity.purpose != Purpose::Code || status.responsive.contains(&container.id);
+    match container.state {
+        RunState::Running if answers => InstanceState::Up,
+        RunState::Running | RunState::Created => InstanceState::Starting,
+        RunState::Paused => InstanceState::Paused,
+        RunState::Exited { .. } => InstanceState::Down,
+    }
+}
+
+fn absent(name: InstanceName, revision: Option<String>) -> InstanceView {
+    InstanceView {
+        name,
+        container: String::new(),
+        container_name: String::new(),
+        image: String::new(),
+        revision,
+        state: InstanceState::Down,
+        memory_limit: None,
+        memory_used: None,
+        ip: None,
+        pid: None,
+        started_at: None,
+    }
+}
+
+fn config_text(service: &ServiceRecord) -> BTreeMap<String, String> {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    service.spec.config.iter().map(|(key, value)| (key.clone(), text(value))).collect()
+}

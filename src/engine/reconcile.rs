@@ -1,0 +1,176 @@
+//! The loop of one application: observe, decide, act. It takes no hints: whatever woke it, it
+//! looks at everything. Happy path and recovery are one path.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::model::observed::{ObservedApp, Purpose, RunState};
+use crate::plan::{Observed, Plan, Step};
+
+use super::app::{App, AppStatus};
+use super::backoff::Backoff;
+use super::desired::desired;
+use super::execute::execute;
+use super::health::Incarnation;
+use super::inner::Inner;
+use super::runtime::RuntimeError;
+use super::{aftermath, clock, publish};
+
+/// Looked at again at least this often, should an event have been lost.
+const TICK: Duration = Duration::from_secs(5);
+/// While the runtime does not answer.
+const UNREACHABLE: Duration = Duration::from_secs(1);
+
+/// Runs until the application is destroyed.
+pub async fn run(inner: Arc<Inner>, app: Arc<App>) {
+    let (done, mut finished) = mpsc::unbounded_channel();
+    let mut reconciler = Reconciler { inner, app, under_way: BTreeMap::new(), backoff: Backoff::default(), done };
+    loop {
+        let pause = match reconciler.look().await {
+            Ok(Outcome::Gone) => return,
+            Ok(Outcome::Again(pause)) => pause,
+            Err(error) => reconciler.report_blind(&error),
+        };
+        tokio::select! {
+            () = reconciler.app.woken() => {}
+            Some(done) = finished.recv() => reconciler.finish(done),
+            () = tokio::time::sleep(pause) => {}
+        }
+        while let Ok(done) = finished.try_recv() {
+            reconciler.finish(done);
+        }
+    }
+}
+
+struct Reconciler {
+    inner: Arc<Inner>,
+    app: Arc<App>,
+    /// Target -> step, as text.
+    under_way: BTreeMap<String, String>,
+    backoff: Backoff,
+    done: mpsc::UnboundedSender<Done>,
+}
+
+struct Done {
+    step: Step,
+    result: Result<(), RuntimeError>,
+}
+
+enum Outcome {
+    Gone,
+    Again(Duration),
+}
+
+impl Reconciler {
+    async fn look(&mut self) -> Result<Outcome, RuntimeError> {
+        let observed = Arc::new(self.inner.runtime.observe(&self.app.name).await?);
+        let (version, record) = self.app.versioned_record();
+        self.app.groups.track(&self.inner, &self.app, &observed).await;
+        let groups = self.app.groups.statuses().await;
+        let responsive = self.app.health.track(&self.app, self.probed(&record, &observed));
+        let world = Observed {
+            app: ObservedApp::clone(&observed),
+            responsive: responsive.clone(),
+            failures: self.backoff.failures(),
+        };
+        let now = clock::monotonic();
+        let plan = crate::plan::plan(&desired(&record, &groups), &world, now);
+        let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
+        holds.extend(publish::unsettled(&groups));
+        self.app.status.send_modify(|status| status.observed = observed.clone());
+        holds.extend(publish::publish(&self.inner, &self.app, &record, &observed, &responsive).await);
+        if plan.steps.is_empty()
+            && self.under_way.is_empty()
+            && aftermath::settle(&self.inner, &self.app, &record, &observed).await?
+        {
+            return Ok(Outcome::Gone);
+        }
+        let steps = self.act(plan);
+        let responsive = Arc::new(responsive);
+        self.app.status.send_replace(AppStatus { version, observed, responsive, groups, steps, holds, gone: false });
+        Ok(Outcome::Again(self.backoff.next(now).unwrap_or(TICK).min(TICK)))
+    }
+
+    /// Starts every step whose target has none under way; returns what is to be done or is.
+    fn act(&mut self, plan: Plan) -> Vec<String> {
+        for planned in plan.steps {
+            let target = planned.step.target();
+            if self.under_way.contains_key(&target) {
+                continue;
+            }
+            tracing::info!(app = %self.app.name, "{planned}");
+            self.under_way.insert(target, planned.to_string());
+            let (inner, app, done) = (self.inner.clone(), self.app.clone(), self.done.clone());
+            tokio::spawn(async move {
+                let step = planned.step;
+                let result = execute(&inner, &app, &step).await;
+                // The reconciler is gone only when the application is.
+                let _ = done.send(Done { step, result });
+            });
+        }
+        self.under_way.values().cloned().collect()
+    }
+
+    fn finish(&mut self, done: Done) {
+        let target = done.step.target();
+        self.under_way.remove(&target);
+        let now = clock::monotonic();
+        match done.result {
+            Ok(()) => self.backoff.succeeded(
+                &target,
+                matches!(done.step, Step::ReviveInstance { .. } | Step::RestartMember { .. }),
+                now,
+            ),
+            Err(error) => {
+                let why = in_full(&error);
+                tracing::warn!(app = %self.app.name, "could not {}: {why}", done.step);
+                self.backoff.failed(&target, why, now);
+            }
+        }
+    }
+
+    /// Without a look nothing is decided; what was last seen stays published.
+    fn report_blind(&self, error: &RuntimeError) -> Duration {
+        let why = in_full(error);
+        tracing::warn!(app = %self.app.name, "{why}");
+        self.app.status.send_modify(|status| status.holds = vec![why]);
+        UNREACHABLE
+    }
+
+    /// Running instances of code services and where they are asked; workers are not asked.
+    fn probed(
+        &self,
+        record: &crate::store::AppRecord,
+        observed: &ObservedApp,
+    ) -> BTreeMap<Incarnation, Option<SocketAddr>> {
+        let running = observed
+            .containers
+            .iter()
+            .filter(|c| c.identity.purpose == Purpose::Code && matches!(c.state, RunState::Running | RunState::Paused));
+        let incarnation = |container: &crate::model::observed::ObservedContainer| {
+            let service = record.service(&container.identity.instance.service)?;
+            let port = self.inner.catalog.get(&service.type_name).and_then(|kind| kind.http_port);
+            let addr = match port {
+                Some(port) => Some(SocketAddr::from((container.ip?, port))),
+                None => None,
+            };
+            Some((Incarnation { container: container.id.clone(), pid: container.pid }, addr))
+        };
+        running.filter_map(incarnation).collect()
+    }
+}
+
+/// An error with all its causes, in one line.
+pub fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

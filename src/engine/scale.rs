@@ -1,0 +1,164 @@
+//! `scale`: all wishes are checked before any takes effect.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::catalog::ServiceType;
+use crate::model::observed::{ObservedContainer, Purpose, RunState};
+use crate::model::{AppName, Memory};
+use crate::store::{AppRecord, ServiceRecord};
+
+use super::app::App;
+use super::handle::{Engine, EngineError, Result};
+use super::reconcile::in_full;
+use super::view::ScaleWish;
+
+/// Setting: limits above 4G are accepted.
+const LARGE_MEMORY: &str = "allow-large-memory";
+/// More instances than this on one machine are a slip of the keyboard.
+const MOST_INSTANCES: u32 = 64;
+
+impl Engine {
+    /// Returns what was rounded or is to be warned of. Memory is applied when it returns;
+    /// instances converge in the background ([`Engine::wait`]).
+    ///
+    /// # Errors
+    /// `Invalid` with the reason; then nothing was changed.
+    pub async fn scale(&self, app: &AppName, wishes: Vec<ScaleWish>) -> Result<Vec<String>> {
+        let (inner, app) = (self.inner(), self.inner().app(app)?);
+        let large = inner.store.setting(LARGE_MEMORY).await?.as_deref() == Some("true");
+        let record = app.record();
+        let mut notes = Vec::new();
+        let mut accepted = Vec::new();
+        for wish in &wishes {
+            accepted.push(self.check(&record, wish, large, &mut notes)?);
+        }
+        self.check_use(&app, &accepted).await?;
+        app.change(&inner.store, |record| apply(record, &accepted)).await?;
+        for wish in &accepted {
+            for (key, value) in described(wish) {
+                let details = [("service", wish.service.to_string()), ("scale", key.to_owned()), ("value", value)];
+                inner.record_activity(&app.name, "service", "scale", &details).await;
+            }
+        }
+        self.apply_memory(&app, &accepted).await?;
+        Ok(notes)
+    }
+
+    /// Whether limits above 4G are accepted.
+    pub async fn allow_large_memory(&self, allow: bool) -> Result<()> {
+        Ok(self.inner().store.set_setting(LARGE_MEMORY, &allow.to_string()).await?)
+    }
+
+    fn check(&self, record: &AppRecord, wish: &ScaleWish, large: bool, notes: &mut Vec<String>) -> Result<ScaleWish> {
+        let missing = || EngineError::NotFound(format!("The service \"{}\" does not exist.", wish.service));
+        let service = record.service(&wish.service).ok_or_else(missing)?;
+        let kind = self.inner().catalog.get(&service.type_name).ok_or_else(missing)?;
+        if let Some(instances) = wish.instances {
+            check_instances(service, kind, instances)?;
+        }
+        let memory = wish.memory.map(|memory| check_memory(service, kind, memory, large, notes)).transpose()?;
+        Ok(ScaleWish { memory, ..wish.clone() })
+    }
+
+    /// A limit below what an instance uses would kill it.
+    async fn check_use(&self, app: &App, wishes: &[ScaleWish]) -> Result<()> {
+        for (container, memory) in affected(app, wishes) {
+            let used = self.inner().runtime.memory_used(&container.id).await?;
+            if used > memory.bytes() {
+                let instance = &container.identity.instance;
+                let used = Memory::from_bytes(used);
+                let text = format!("{instance} uses {used} now: a limit of {memory} would kill it.");
+                return Err(EngineError::Invalid(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// At once, to all instances, without a restart. What fails here the reconciler tries again.
+    async fn apply_memory(&self, app: &Arc<App>, wishes: &[ScaleWish]) -> Result<()> {
+        let runtime = &self.inner().runtime;
+        let containers = affected(app, wishes);
+        let set = containers.iter().map(|(container, memory)| runtime.set_memory(&container.id, *memory));
+        for result in join_all(set).await {
+            if let Err(error) = result {
+                tracing::warn!(app = %app.name, "{}", in_full(&error));
+            }
+        }
+        app.wake();
+        Ok(())
+    }
+}
+
+fn check_instances(service: &ServiceRecord, kind: &ServiceType, instances: u32) -> Result<()> {
+    let refuse = |why: String| Err(EngineError::Invalid(why));
+    let name = &service.name;
+    if !service.in_build_file {
+        return refuse(format!("The service \"{name}\" is no longer in the build file: push one that has it first."));
+    }
+    if instances == 0 {
+        return refuse(format!(
+            "The service \"{name}\" needs at least 1 instance: `dotcloud destroy {name}` removes it."
+        ));
+    }
+    if instances > MOST_INSTANCES {
+        return refuse(format!(
+            "{instances} instances of \"{name}\" are more than the {MOST_INSTANCES} of one machine."
+        ));
+    }
+    let replicated = kind.data.as_ref().is_none_or(|data| data.replication.is_some());
+    if instances > 1 && !replicated {
+        return refuse(format!("The service \"{name}\" cannot be scaled: type {} has no replication.", kind.name));
+    }
+    Ok(())
+}
+
+fn check_memory(
+    service: &ServiceRecord,
+    kind: &ServiceType,
+    wanted: Memory,
+    large: bool,
+    notes: &mut Vec<String>,
+) -> Result<Memory> {
+    use crate::model::memory::MemoryError;
+    let checked = wanted.checked(large).map_err(|error| match error {
+        MemoryError::NotPermitted(_) => EngineError::Invalid(format!(
+            "Cannot scale memory of \"{}\": {error}. `dotcloud daemon allow-large-memory` permits it.",
+            service.name
+        )),
+        error => EngineError::Invalid(format!("Cannot scale memory of \"{}\": {error}.", service.name)),
+    })?;
+    if checked != wanted {
+        notes.push(format!("memory of {} was rounded from {wanted} to {checked}", service.name));
+    }
+    notes.extend(kind.memory_warning(checked));
+    Ok(checked)
+}
+
+fn apply(record: &mut AppRecord, wishes: &[ScaleWish]) -> Result<()> {
+    for wish in wishes {
+        let Some(service) = record.service_mut(&wish.service) else { continue };
+        service.instances = wish.instances.unwrap_or(service.instances);
+        service.memory = wish.memory.unwrap_or(service.memory);
+    }
+    Ok(())
+}
+
+fn described(wish: &ScaleWish) -> impl Iterator<Item = (&'static str, String)> {
+    let instances = wish.instances.map(|count| ("instances", count.to_string()));
+    let memory = wish.memory.map(|memory| ("memory", memory.bytes().to_string()));
+    [instances, memory].into_iter().flatten()
+}
+
+/// Running containers whose limit a wish changes.
+fn affected(app: &App, wishes: &[ScaleWish]) -> Vec<(ObservedContainer, Memory)> {
+    let observed = app.status.borrow().observed.clone();
+    let limited = |container: &ObservedContainer| {
+        let has_limit = matches!(container.identity.purpose, Purpose::Code | Purpose::Member);
+        let wish = wishes.iter().find(|wish| wish.service == container.identity.instance.service)?;
+        let runs = matches!(container.state, RunState::Running | RunState::Paused);
+        (has_limit && runs).then_some((container.clone(), wish.memory?))
+    };
+    observed.containers.iter().filter_map(limited).collect()
+}

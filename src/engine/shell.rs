@@ -1,0 +1,50 @@
+//! `run`: commands and shells in an instance; the logged-in client of a data service.
+
+use crate::model::{AppName, InstanceName};
+
+use super::handle::{Engine, EngineError, Result};
+use super::power::server;
+use super::runtime::{ExecSession, ExecSpec, Purpose};
+
+impl Engine {
+    /// Without a command: a login shell, or for a data service its client, logged in.
+    pub async fn run(&self, app: &AppName, instance: &InstanceName, spec: ExecSpec) -> Result<ExecSession> {
+        let app = self.inner().app(app)?;
+        let server = server(&app, instance)?;
+        if server.pid.is_none() {
+            return Err(EngineError::Invalid(format!("{instance} does not run now: `dotcloud status` says why.")));
+        }
+        let spec = match server.identity.purpose {
+            Purpose::Member => self.in_member(&app.record(), instance, spec)?,
+            _ => in_code(spec),
+        };
+        Ok(self.inner().runtime.exec(&server.id, &spec).await?)
+    }
+
+    fn in_member(
+        &self,
+        record: &crate::store::AppRecord,
+        instance: &InstanceName,
+        mut spec: ExecSpec,
+    ) -> Result<ExecSpec> {
+        let missing = || EngineError::NotFound(format!("The service \"{}\" does not exist.", instance.service));
+        let service = record.service(&instance.service).ok_or_else(missing)?;
+        let kind = self.inner().catalog.get(&service.type_name).ok_or_else(missing)?;
+        let client = kind.client(service.password.as_deref().unwrap_or_default());
+        spec.env.extend(client.env);
+        if spec.command.is_empty() {
+            spec.command = client.command;
+        }
+        Ok(spec)
+    }
+}
+
+fn in_code(spec: ExecSpec) -> ExecSpec {
+    let command = if spec.command.is_empty() { vec!["bash".to_owned(), "-l".to_owned()] } else { spec.command };
+    ExecSpec {
+        command,
+        user: spec.user.or_else(|| Some("dotcloud".to_owned())),
+        workdir: spec.workdir.or_else(|| Some("/home/dotcloud".to_owned())),
+        ..spec
+    }
+}

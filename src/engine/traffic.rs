@@ -1,0 +1,56 @@
+//! What the engine needs of the proxy. The trait belongs here, to its consumer; the daemon
+//! wires the proxy to it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::RouteTable;
+
+/// A listener that the front has open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Listener(pub u64);
+
+/// What a listener serves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Routed by host name; requests for unknown hosts go to `default_host`, when given.
+    Http { default_host: Option<String> },
+    /// The TCP route of this front port.
+    Tcp { front_port: u16 },
+}
+
+/// Who may connect; others are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Peers {
+    /// For listeners on loopback.
+    All,
+    /// The containers of one application's network.
+    Subnet { base: Ipv4Addr, prefix: u8 },
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}")]
+pub struct ListenError {
+    pub addr: SocketAddr,
+    #[source]
+    pub source: std::io::Error,
+}
+
+#[async_trait]
+pub trait Traffic: Send + Sync + 'static {
+    /// Replaces the table; the returned generation is what [`Traffic::applied`] waits for.
+    fn publish(&self, table: RouteTable) -> u64;
+    /// Returns when every thread works by a table at least this new, and sessions it forbids
+    /// are reset.
+    async fn applied(&self, generation: u64);
+    /// Waits until no request is in flight on a backend (container id); returns what is left
+    /// after `limit`.
+    async fn drained(&self, backend: &str, limit: Duration) -> u64;
+    /// Ends what runs on a backend (container id) that is known to be dead. Publish a table
+    /// without it first.
+    fn abort(&self, backend: &str);
+    async fn listen(&self, addr: SocketAddr, service: Service, peers: Peers) -> Result<Listener, ListenError>;
+    async fn unlisten(&self, listener: Listener);
+}

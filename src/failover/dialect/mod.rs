@@ -1,0 +1,123 @@
+//! How a server is asked what it is and told what to be, one file per replication protocol.
+
+use std::net::SocketAddr;
+
+pub mod redis;
+
+/// Who elects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Election {
+    /// The group's machine decides and commands.
+    ByUs,
+    /// The members vote among themselves; the machine only follows.
+    ByMembers,
+}
+
+/// One request to a server: its words. SQL dialects have a single word, the statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerCommand(pub Vec<String>);
+
+/// An answer of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Text(String),
+    Error(String),
+    Number(i64),
+    Nothing,
+    List(Vec<Reply>),
+}
+
+/// What a member is to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleChange {
+    /// Master; accepts writes from now on.
+    Promote,
+    /// Slave of this address; accepts no writes from now on.
+    Follow(SocketAddr),
+    /// Still master, but writes wait for at most two seconds.
+    PauseWrites,
+    ResumeWrites,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MemberReport {
+    /// Accepts writes.
+    pub writable: bool,
+    /// Reads its own data set from disk; percent when it tells.
+    pub loading: Option<u8>,
+    /// Whom it follows; `None` for masters and for slaves of nobody.
+    pub upstream: Option<SocketAddr>,
+    /// Follows its upstream at this moment, in step.
+    pub link_up: bool,
+    /// Has been in step with an upstream since it started.
+    pub was_linked: bool,
+    /// Receives a full copy from its upstream; percent when it tells.
+    pub copying: Option<Option<u8>>,
+    /// The line of writes it belongs to; positions compare only within one.
+    pub history: String,
+    /// How far along its history it is, in the server's own unit (bytes for Redis).
+    pub position: u64,
+    /// Grows with every write it accepts; falls only when the server starts or saves.
+    pub writes: u64,
+    /// Holds no keys.
+    pub empty: bool,
+    /// Never held any, as far as its disk tells.
+    pub blank: bool,
+    /// What a master says of those who follow it.
+    pub followers: Vec<Follower>,
+    pub version: Option<String>,
+    /// Bytes.
+    pub used_memory: Option<u64>,
+}
+
+/// A slave as its master sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Follower {
+    pub addr: SocketAddr,
+    pub position: u64,
+    pub lag_seconds: f64,
+}
+
+/// Why an output says nothing of a member.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The server's own words.
+    #[error("the server answers {0:?}")]
+    Refused(String),
+    #[error("the server's report has no {0}")]
+    Incomplete(&'static str),
+}
+
+/// One replication protocol. Words only: connections are the driver's.
+pub trait Dialect: Send + Sync + 'static {
+    fn election(&self) -> Election;
+    /// What opens a connection.
+    fn login(&self, password: &str) -> Vec<ServerCommand>;
+    /// The cheapest request that a working server answers; any answer will do.
+    fn ping(&self) -> ServerCommand;
+    /// What to ask for [`Dialect::read`].
+    fn probe(&self) -> Vec<ServerCommand>;
+    /// # Errors
+    /// When the server refuses or its report lacks something.
+    fn read(&self, output: &[Reply]) -> Result<MemberReport, ReadError>;
+    /// What carries out a change of role, in order; each is to be answered without an error.
+    fn commands(&self, change: RoleChange) -> Vec<ServerCommand>;
+}
+
+/// The dialect of a service type, if its members replicate.
+pub fn of(type_name: &str) -> Option<&'static dyn Dialect> {
+    match type_name {
+        "redis" => Some(&redis::Redis),
+        _ => None,
+    }
+}
+
+// === impl ServerCommand ===
+
+impl ServerCommand {
+    /// The words of a text without quoting.
+    pub fn words(text: &str) -> Self {
+        Self(text.split_whitespace().map(str::to_owned).collect())
+    }
+}

@@ -1,0 +1,140 @@
+//! Redis 5 and later: one `INFO` tells everything, `REPLICAOF` changes everything.
+//!
+//! Servers boot with `replicaof 127.0.0.1 1`: slaves of nobody, which refuse writes and
+//! refuse to feed others. Verified on transcripts of real servers.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Dialect, Election, Follower, MemberReport, ReadError, Reply, RoleChange, ServerCommand};
+
+/// The upstream of a server that follows nobody.
+const NOBODY: (&str, &str) = ("127.0.0.1", "1");
+
+pub struct Redis;
+
+impl Dialect for Redis {
+    fn election(&self) -> Election {
+        Election::ByUs
+    }
+
+    fn login(&self, password: &str) -> Vec<ServerCommand> {
+        if password.is_empty() {
+            return Vec::new();
+        }
+        vec![ServerCommand(vec!["AUTH".to_owned(), password.to_owned()])]
+    }
+
+    fn ping(&self) -> ServerCommand {
+        ServerCommand::words("PING")
+    }
+
+    fn probe(&self) -> Vec<ServerCommand> {
+        vec![ServerCommand::words("INFO")]
+    }
+
+    fn read(&self, output: &[Reply]) -> Result<MemberReport, ReadError> {
+        match output.last() {
+            Some(Reply::Text(info)) => read_info(info),
+            Some(Reply::Error(error)) => Err(ReadError::Refused(error.clone())),
+            _ => Err(ReadError::Incomplete("text")),
+        }
+    }
+
+    fn commands(&self, change: RoleChange) -> Vec<ServerCommand> {
+        let words = match change {
+            RoleChange::Promote => "REPLICAOF NO ONE".to_owned(),
+            RoleChange::Follow(master) => format!("REPLICAOF {} {}", master.ip(), master.port()),
+            RoleChange::PauseWrites => "CLIENT PAUSE 2000 WRITE".to_owned(),
+            RoleChange::ResumeWrites => "CLIENT UNPAUSE".to_owned(),
+        };
+        vec![ServerCommand::words(&words)]
+    }
+}
+
+fn read_info(info: &str) -> Result<MemberReport, ReadError> {
+    let fields = Fields::of(info);
+    let role = fields.text("role").ok_or(ReadError::Incomplete("role"))?;
+    let master = role == "master";
+    let position = fields.number(if master { "master_repl_offset" } else { "slave_repl_offset" });
+    let empty = !info.lines().any(|line| line.starts_with("db") && line.contains(":keys="));
+    let copying = fields.flag("master_sync_in_progress").then(|| fields.percent("master_sync_perc"));
+    Ok(MemberReport {
+        writable: master,
+        loading: fields.flag("loading").then(|| fields.percent("loading_loaded_perc").unwrap_or(0)),
+        upstream: fields.upstream(),
+        link_up: fields.text("master_link_status") == Some("up") && copying.is_none(),
+        was_linked: fields.was_linked(),
+        copying,
+        history: fields.text("master_replid").ok_or(ReadError::Incomplete("master_replid"))?.to_owned(),
+        position: position.ok_or(ReadError::Incomplete("replication offset"))?,
+        writes: fields.number("rdb_changes_since_last_save").unwrap_or(0),
+        empty,
+        // A file of appended commands exists as soon as something was ever written or copied.
+        blank: empty
+            && fields.number("aof_current_size").unwrap_or(0) == 0
+            && fields.number("master_repl_offset") == Some(0),
+        followers: fields.followers(),
+        version: fields.text("redis_version").map(str::to_owned),
+        used_memory: fields.number("used_memory"),
+    })
+}
+
+/// The `name:value` lines of `INFO`.
+struct Fields<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> Fields<'a> {
+    fn of(info: &'a str) -> Self {
+        Self(info.lines().filter_map(|line| line.trim_end().split_once(':')).collect())
+    }
+
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.0.get(name).copied()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.text(name) == Some("1")
+    }
+
+    fn percent(&self, name: &str) -> Option<u8> {
+        let percent: f64 = self.text(name)?.parse().ok()?;
+        // A copy sent without a file on disk has no known size: Redis then says 0.00 of 0.
+        let sized = name != "master_sync_perc" || self.number("master_sync_total_bytes").is_some_and(|total| total > 0);
+        (sized && (0.0..=100.0).contains(&percent)).then_some(percent as u8)
+    }
+
+    fn upstream(&self) -> Option<SocketAddr> {
+        let (host, port) = (self.text("master_host")?, self.text("master_port")?);
+        if (host, port) == NOBODY {
+            return None;
+        }
+        Some(SocketAddr::new(host.parse::<IpAddr>().ok()?, port.parse().ok()?))
+    }
+
+    /// `master_link_down_since_seconds` is -1 until a link was up once. It is not reset when
+    /// the server is pointed elsewhere. Redis before 7 counts from 1970 instead.
+    fn was_linked(&self) -> bool {
+        const YEAR: u64 = 365 * 24 * 3600;
+        self.text("master_link_status") == Some("up")
+            || self.number("master_link_down_since_seconds").is_some_and(|seconds| seconds < YEAR)
+    }
+
+    fn followers(&self) -> Vec<Follower> {
+        let count = self.number("connected_slaves").unwrap_or(0).min(64);
+        (0..count).filter_map(|n| follower(self.text(&format!("slave{n}"))?)).collect()
+    }
+}
+
+/// `ip=172.18.0.3,port=6379,state=online,offset=50,lag=0`
+fn follower(text: &str) -> Option<Follower> {
+    let parts: HashMap<&str, &str> = text.split(',').filter_map(|part| part.split_once('=')).collect();
+    let addr = SocketAddr::new(parts.get("ip")?.parse().ok()?, parts.get("port")?.parse().ok()?);
+    Some(Follower { addr, position: parts.get("offset")?.parse().ok()?, lag_seconds: parts.get("lag")?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests;

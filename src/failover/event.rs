@@ -1,0 +1,154 @@
+//! What a group's machine is told and what it asks for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::model::Epoch;
+
+use super::dialect::{MemberReport, RoleChange};
+
+/// A point in time: how long the driver had been running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment(pub Duration);
+
+/// One process of one member. Restarted, a member is another server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Server {
+    pub index: u32,
+    /// Given by the driver; grows with every new process of any member.
+    pub incarnation: u64,
+}
+
+/// A member as it was observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    pub index: u32,
+    pub addr: SocketAddr,
+    /// The incarnation that runs, if one does.
+    pub incarnation: Option<u64>,
+    pub paused: bool,
+    /// To be removed once it is not the master.
+    pub leaving: bool,
+}
+
+/// How a request to a server stayed without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Miss {
+    /// Nothing listens, or the connection broke and could not be made again.
+    Refused,
+    /// The time-out passed. `busy`: the process was seen running on a processor, so that it
+    /// works rather than hangs.
+    Silent { busy: bool },
+}
+
+/// Something that happened. Past tense.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The time of `next_timeout` has come.
+    Ticked,
+    /// What the ledger says, or why it cannot be read.
+    Loaded(Result<Option<Epoch>, String>),
+    /// The commit of this epoch is on disk, or failed.
+    Committed(Epoch, Result<(), String>),
+    /// All members of the group, in one look.
+    Observed(Vec<Seat>),
+    /// The process is gone for certain.
+    Died(Server),
+    Answered(Server),
+    Missed(Server, Miss),
+    /// `asked` is the moment of the `Ask` that this answers.
+    Reported {
+        server: Server,
+        asked: Moment,
+        report: MemberReport,
+    },
+    /// The server answers, but with an error to what was asked.
+    Complained {
+        server: Server,
+        error: String,
+    },
+    /// The outcome of a `Command`; on success what the server says of itself afterwards.
+    Commanded {
+        server: Server,
+        change: RoleChange,
+        result: Result<MemberReport, String>,
+    },
+    KillFailed {
+        server: Server,
+        error: String,
+    },
+    /// The front has carried out the order with this number.
+    FrontMoved(u64),
+    /// Somebody is about to restart this member on purpose.
+    RestartPlanned(u32),
+    /// Somebody wants another master: this one, or any.
+    SwitchoverAsked(Option<u32>),
+}
+
+/// Something to do. Imperative.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    Load,
+    Commit(Epoch),
+    /// Orders to the front are numbered and carried out in order.
+    Gate {
+        order: u64,
+    },
+    Open {
+        order: u64,
+        master: SocketAddr,
+        epoch: u64,
+    },
+    Refuse {
+        order: u64,
+        why: String,
+    },
+    Kill(Server),
+    Ping(Server),
+    Ask {
+        server: Server,
+        asked: Moment,
+    },
+    Command {
+        server: Server,
+        change: RoleChange,
+    },
+    /// Store this account of a failover, in place of an earlier one of the same epoch.
+    Record(Account),
+    /// The restart of this member that was announced may begin.
+    ReleaseRestart(u32),
+    /// A switchover that was asked for ended: who is master now, or why nothing changed.
+    AnswerSwitchover(Result<u32, String>),
+    /// For the log.
+    Note(String),
+}
+
+/// What one failover did, as moments; the driver makes a receipt of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    pub cause: String,
+    pub old_master: u32,
+    pub new_master: u32,
+    pub epoch: u64,
+    pub detected: Moment,
+    pub fenced: Moment,
+    pub promoted: Moment,
+    pub opened: Moment,
+    pub first_write: Option<Moment>,
+    pub resynchronised: Option<Moment>,
+}
+
+// === impl Moment ===
+
+impl Moment {
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self(self.0 + delay)
+    }
+
+    /// Zero when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}

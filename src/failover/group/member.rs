@@ -1,0 +1,197 @@
+//! What a group knows of one member and of the process that runs as it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::failover::dialect::{MemberReport, RoleChange};
+use crate::failover::elect::Standing;
+use crate::failover::event::{Miss, Moment, Seat, Server};
+
+use super::Config;
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub index: u32,
+    pub addr: SocketAddr,
+    pub leaving: bool,
+    pub life: Option<Life>,
+    /// Incarnations up to this one are dead, whatever a late look says.
+    buried: u64,
+}
+
+/// One process and how it behaves.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub server: Server,
+    pub paused: bool,
+    pub since: Moment,
+    pub heard: Option<Moment>,
+    /// Unanswered requests since it was last heard; `busy` ones counted apart.
+    pub misses: u32,
+    pub busy: u32,
+    pub refused: bool,
+    pub pinged: Request,
+    pub asked: Request,
+    pub report: Option<MemberReport>,
+    /// When the report was asked for.
+    pub report_asked: Moment,
+    pub complaint: Option<String>,
+    /// On its way.
+    pub command: Option<RoleChange>,
+    /// Not before this.
+    pub command_after: Moment,
+    pub killed: Option<Moment>,
+}
+
+/// A kind of request of which at most one is on its way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Request {
+    pub sent: Option<Moment>,
+    pub under_way: bool,
+}
+
+// === impl Request ===
+
+impl Request {
+    pub fn send(&mut self, now: Moment) {
+        *self = Self { sent: Some(now), under_way: true };
+    }
+}
+
+// === impl Member ===
+
+impl Member {
+    pub fn new(index: u32, addr: SocketAddr) -> Self {
+        Self { index, addr, leaving: false, life: None, buried: 0 }
+    }
+
+    pub fn seated(&mut self, seat: &Seat, now: Moment) {
+        self.addr = seat.addr;
+        self.leaving = seat.leaving;
+        let incarnation = seat.incarnation.filter(|incarnation| *incarnation > self.buried);
+        if let Some(life) = self.life.as_mut().filter(|life| Some(life.server.incarnation) == incarnation) {
+            life.paused = seat.paused;
+            return;
+        }
+        if let Some(life) = &self.life {
+            self.buried = self.buried.max(life.server.incarnation);
+        }
+        let born = incarnation.map(|incarnation| Server { index: self.index, incarnation });
+        self.life = born.map(|server| Life::new(server, seat.paused, now));
+    }
+
+    pub fn died(&mut self, server: Server) {
+        self.buried = self.buried.max(server.incarnation);
+        if self.life.as_ref().is_some_and(|life| life.server.incarnation <= self.buried) {
+            self.life = None;
+        }
+    }
+
+    pub fn report(&self) -> Option<&MemberReport> {
+        self.life.as_ref()?.report.as_ref()
+    }
+
+    pub fn standing(&self, fresh: Moment, now: Moment, config: &Config, restarting: bool) -> Standing<'_> {
+        let life = self.life.as_ref();
+        Standing {
+            index: self.index,
+            running: life.is_some(),
+            hung: life.is_some_and(|life| life.hung(config)),
+            lost: life.is_some_and(|life| life.lost(now, config)),
+            restarting,
+            leaving: self.leaving,
+            report: life.filter(|life| life.report_asked >= fresh).and_then(|life| life.report.as_ref()),
+            complaint: life.and_then(|life| life.complaint.as_deref()),
+        }
+    }
+}
+
+// === impl Life ===
+
+impl Life {
+    fn new(server: Server, paused: bool, now: Moment) -> Self {
+        Self {
+            server,
+            paused,
+            since: now,
+            heard: None,
+            misses: 0,
+            busy: 0,
+            refused: false,
+            pinged: Request::default(),
+            asked: Request::default(),
+            report: None,
+            report_asked: now,
+            complaint: None,
+            command: None,
+            command_after: now,
+            killed: None,
+        }
+    }
+
+    pub fn hung(&self, config: &Config) -> bool {
+        self.misses >= config.misses || self.misses + self.busy >= config.busy_misses
+    }
+
+    /// Hung for longer than anybody should wait for it.
+    fn lost(&self, now: Moment, config: &Config) -> bool {
+        let limit = if self.heard.is_some() { config.lonely } else { config.lonely * 6 };
+        self.hung(config) && !self.paused && now.since(self.heard.unwrap_or(self.since)) >= limit
+    }
+
+    fn heard(&mut self, now: Moment) {
+        self.heard = Some(now);
+        (self.misses, self.busy, self.refused) = (0, 0, false);
+    }
+
+    pub fn answered(&mut self, now: Moment) {
+        self.pinged.under_way = false;
+        self.heard(now);
+    }
+
+    pub fn missed(&mut self, how: Miss, now: Moment, boot_refused: Duration, boot_silent: Duration) {
+        (self.pinged.under_way, self.asked.under_way) = (false, false);
+        let grace = if how == Miss::Refused { boot_refused } else { boot_silent };
+        if self.heard.is_none() && now.since(self.since) < grace {
+            return;
+        }
+        self.refused = how == Miss::Refused;
+        if how == (Miss::Silent { busy: true }) { self.busy += 1 } else { self.misses += 1 }
+    }
+
+    pub fn reported(&mut self, asked: Moment, report: MemberReport, now: Moment) {
+        self.asked.under_way = false;
+        self.heard(now);
+        self.tell(asked, report);
+    }
+
+    /// A report asked for earlier than the known one says nothing new.
+    fn tell(&mut self, asked: Moment, report: MemberReport) {
+        self.complaint = None;
+        if asked >= self.report_asked {
+            self.report_asked = asked;
+            self.report = Some(report);
+        }
+    }
+
+    pub fn complained(&mut self, error: String, now: Moment) {
+        self.asked.under_way = false;
+        self.heard(now);
+        self.complaint = Some(error);
+    }
+
+    pub fn commanded(&mut self, result: Result<MemberReport, String>, now: Moment, retry: Moment) {
+        self.command = None;
+        match result {
+            Ok(report) => {
+                self.heard(now);
+                self.tell(now, report);
+            }
+            Err(_) => self.command_after = retry,
+        }
+    }
+
+    pub fn free(&self, now: Moment) -> bool {
+        self.command.is_none() && self.command_after <= now
+    }
+}

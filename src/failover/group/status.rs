@@ -1,0 +1,107 @@
+//! What is published of a group, and the account of its last failover.
+
+use crate::failover::edges::Phase;
+use crate::failover::event::{Account, Action, Server};
+use crate::model::{GroupStatus, MemberStatus, Role, SyncState};
+
+use super::Group;
+use super::member::Member;
+
+/// An account that is still being completed.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub facts: Account,
+    /// Whether the ledger has it.
+    pub stored: bool,
+}
+
+impl Group {
+    pub fn status(&self) -> GroupStatus {
+        let settled = self.phase == Phase::Steady && self.wish.is_none() && self.planned.is_none();
+        let complaint = || {
+            let complains = |member: &Member| {
+                let complaint = member.life.as_ref()?.complaint.as_ref()?;
+                Some(format!("{} {complaint}", self.name(member.index)))
+            };
+            self.members.values().find_map(complains)
+        };
+        GroupStatus {
+            phase: self.phase.name().to_owned(),
+            settled,
+            reason: self.reason.clone().or_else(complaint),
+            epoch: self.epoch(),
+            members: self.members.values().map(|member| self.member_status(member)).collect(),
+        }
+    }
+
+    fn member_status(&self, member: &Member) -> MemberStatus {
+        let report = member.report().filter(|_| member.life.as_ref().is_some_and(|life| !life.hung(&self.config)));
+        let role = match report {
+            None => Role::Unknown,
+            Some(report) if report.writable => Role::Master,
+            Some(_) => Role::Slave,
+        };
+        MemberStatus {
+            index: member.index,
+            role,
+            sync: self.sync(member, role),
+            lag_seconds: self.lag(member, role),
+            position: report.map(|report| report.position),
+            server_version: report.and_then(|report| report.version.clone()),
+            used_memory: report.and_then(|report| report.used_memory),
+        }
+    }
+
+    fn sync(&self, member: &Member, role: Role) -> SyncState {
+        match member.report().filter(|_| role != Role::Unknown) {
+            None => SyncState::Down,
+            Some(report) if report.loading.is_some() => SyncState::Synchronizing { percent: report.loading },
+            Some(report) if report.writable || report.link_up => SyncState::Synchronized,
+            Some(report) if report.upstream.is_none() => SyncState::Detached,
+            Some(report) => SyncState::Synchronizing { percent: report.copying.flatten() },
+        }
+    }
+
+    /// What the master says of the slave; none when it has everything.
+    fn lag(&self, member: &Member, role: Role) -> Option<f64> {
+        let own = member.report().filter(|report| role == Role::Slave && report.link_up)?;
+        let master = self.members.get(&self.reign.as_ref()?.server.index)?.report()?;
+        let seen = master.followers.iter().find(|follower| follower.addr == member.addr);
+        if own.position >= master.position { Some(0.0) } else { seen.map(|follower| follower.lag_seconds) }
+    }
+
+    // --- the account
+
+    pub(super) fn awaits_first_write(&self) -> bool {
+        let limit = self.config.first_write_limit;
+        let open = |entry: &Entry| entry.facts.first_write.is_none() && self.now.since(entry.facts.opened) < limit;
+        self.account.as_ref().is_some_and(open)
+    }
+
+    /// Adds what the report of this server tells: a first write, an old master back in step.
+    pub(super) fn advance_account(&mut self, server: Server) {
+        let awaits_write = self.awaits_first_write();
+        let (Some(entry), Some(reign)) = (&mut self.account, &mut self.reign) else { return };
+        let Some(report) = self.members.get(&server.index).and_then(Member::report) else { return };
+        if !entry.stored {
+            return;
+        }
+        let facts = &mut entry.facts;
+        let wrote = server == reign.server && awaits_write && report.writes > reign.writes;
+        reign.writes = if server == reign.server { reign.writes.min(report.writes) } else { reign.writes };
+        let back = server.index == facts.old_master
+            && facts.old_master != facts.new_master
+            && facts.resynchronised.is_none()
+            && report.link_up
+            && report.upstream == Some(reign.addr);
+        if wrote {
+            facts.first_write = Some(self.now);
+        }
+        if back {
+            facts.resynchronised = Some(self.now);
+        }
+        if wrote || back {
+            self.actions.push(Action::Record(facts.clone()));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What is done in every phase: pings, reports, upstreams, rogues, and when to look again.
+
+use std::time::Duration;
+
+use crate::failover::dialect::RoleChange;
+use crate::failover::edges::Phase::*;
+use crate::failover::event::{Action, Moment, Server};
+
+use super::member::{Life, Member};
+use super::{Book, Group, Kind};
+
+impl Group {
+    pub(super) fn tend(&mut self) {
+        self.load_again();
+        self.end_rogue();
+        for (server, to) in self.astray_commands() {
+            self.command(server, to);
+        }
+        self.probe();
+        self.release_restart();
+    }
+
+    /// When `handle` is to be called with [`super::Event::Ticked`] at the latest.
+    pub fn next_timeout(&self) -> Moment {
+        let mut times = vec![self.now.after(Duration::from_secs(1))];
+        for member in self.members.values() {
+            if let Some(life) = &member.life {
+                times.extend(self.ping_due(life));
+                times.extend(self.ask_due(member, life));
+                times.extend((life.command.is_none() && life.command_after > self.now).then_some(life.command_after));
+            }
+        }
+        times.extend(self.phase_limit().map(|limit| self.since.after(limit)));
+        times.extend(self.planned.as_ref().map(|planned| planned.until));
+        if let Book::Unreadable { again: Some(again), .. } = self.book {
+            times.push(again);
+        }
+        // Never in the past: a limit that has passed without effect must not spin.
+        let soonest = times.into_iter().filter(|time| *time > self.now).min();
+        soonest.unwrap_or(self.now).max(self.now.after(Duration::from_millis(1)))
+    }
+
+    fn phase_limit(&self) -> Option<Duration> {
+        let config = &self.config;
+        match self.phase {
+            Gating => Some(config.gate_limit),
+            Fencing => Some(config.retry),
+            Draining if matches!(self.kind_of_change(), Some(Kind::Handover(_))) => Some(config.handover_limit),
+            Draining => Some(config.drain_limit),
+            Repointing => Some(config.repoint_limit),
+            _ => None,
+        }
+    }
+
+    fn kind_of_change(&self) -> Option<Kind> {
+        self.change.as_ref().map(|change| change.kind)
+    }
+
+    fn load_again(&mut self) {
+        if let Book::Unreadable { again, .. } = &mut self.book
+            && again.is_some_and(|again| again <= self.now)
+        {
+            *again = None;
+            self.actions.push(Action::Load);
+        }
+    }
+
+    fn end_rogue(&mut self) {
+        let Some(rogue) = self.rogue() else { return };
+        let killed = self.members.get(&rogue.index).and_then(|m| m.life.as_ref()).and_then(|life| life.killed);
+        if killed.is_none_or(|at| self.now.since(at) >= self.config.retry) {
+            self.note(format!("{} accepts writes though it is not the master: it is ended", self.name(rogue.index)));
+            self.kill(rogue);
+        }
+    }
+
+    /// Members that run and answer but do not follow the open master.
+    pub(super) fn astray(&self) -> Vec<Server> {
+        let Some(reign) = &self.reign else { return Vec::new() };
+        let astray = |member: &&Member| {
+            let follows = |r: &crate::failover::dialect::MemberReport| r.writable || r.upstream == Some(reign.addr);
+            member.index != reign.server.index
+                && member.report().is_some_and(|report| report.loading.is_none() && !follows(report))
+        };
+        self.members.values().filter(astray).filter_map(|member| Some(member.life.as_ref()?.server)).collect()
+    }
+
+    fn astray_commands(&self) -> Vec<(Server, RoleChange)> {
+        if !matches!(self.phase, Repointing | Steady | Suspect) {
+            return Vec::new();
+        }
+        let Some(reign) = &self.reign else { return Vec::new() };
+        let free = |server: &Server| {
+            let life = self.members.get(&server.index).and_then(|member| member.life.as_ref());
+            life.is_some_and(|life| life.free(self.now))
+        };
+        self.astray().into_iter().filter(free).map(|server| (server, RoleChange::Follow(reign.addr))).collect()
+    }
+
+    // --- probes
+
+    fn probe(&mut self) {
+        let mut pings = Vec::new();
+        let mut asks = Vec::new();
+        for member in self.members.values() {
+            let Some(life) = &member.life else { continue };
+            if self.ping_due(life).is_some_and(|due| due <= self.now) {
+                pings.push(life.server);
+            }
+            if self.ask_due(member, life).is_some_and(|due| due <= self.now) {
+                asks.push(life.server);
+            }
+        }
+        for server in pings {
+            self.life_of(server, |life, now| life.pinged.send(now));
+            self.actions.push(Action::Ping(server));
+        }
+        for server in asks {
+            self.life_of(server, |life, now| life.asked.send(now));
+            self.actions.push(Action::Ask { server, asked: self.now });
+        }
+    }
+
+    /// Only the master is pinged: a hung slave harms nobody.
+    fn ping_due(&self, life: &Life) -> Option<Moment> {
+        let master = self.epoch().is_some_and(|epoch| epoch.master == life.server.index);
+        if !master
+            || life.pinged.under_way
+            || !matches!(self.phase, Gathering | Steady | Suspect | Promoting | Repointing)
+        {
+            return None;
+        }
+        let pause = match life.misses + life.busy {
+            0 => self.config.ping_every,
+            _ if life.refused => self.config.ask_soon,
+            _ => Duration::ZERO,
+        };
+        Some(life.pinged.sent.map_or(self.now, |sent| sent.after(pause)))
+    }
+
+    fn ask_due(&self, member: &Member, life: &Life) -> Option<Moment> {
+        if life.asked.under_way {
+            return None;
+        }
+        let pause = self.ask_pause(member, life);
+        let stale = |sent: Moment| self.phase == Draining && sent < self.since;
+        Some(life.asked.sent.map_or(self.now, |sent| if stale(sent) { self.now } else { sent.after(pause) }))
+    }
+
+    fn ask_pause(&self, member: &Member, life: &Life) -> Duration {
+        let config = &self.config;
+        let master = self.reign.as_ref().is_some_and(|reign| reign.server == life.server);
+        if life.misses + life.busy > 0 && life.heard.is_some() {
+            return config.ask_every / 5;
+        }
+        match self.phase {
+            Draining => config.ask_at_once,
+            Gathering | Gating | Fencing | Electing | Promoting | Stalled => config.ask_soon,
+            Steady | Suspect | Repointing if master && self.awaits_first_write() => config.ask_at_once,
+            Steady | Suspect | Repointing if master => config.ask_every,
+            Steady | Suspect | Repointing => match member.report() {
+                Some(report) if report.link_up => config.ask_every,
+                _ => config.ask_soon,
+            },
+        }
+    }
+
+    /// Says that a planned restart may begin: at once for a slave, with the front gated for
+    /// the master.
+    fn release_restart(&mut self) {
+        let Some(planned) = self.planned.as_ref().filter(|planned| !planned.released) else { return };
+        let master = self.epoch().is_some_and(|epoch| epoch.master == planned.server.index);
+        let gated = self.front.gated && self.front.done >= self.front.order;
+        if !master || gated || self.phase == Stalled {
+            let index = planned.server.index;
+            self.actions.push(Action::ReleaseRestart(index));
+            self.planned.as_mut().expect("looked at above").released = true;
+        }
+    }
+}

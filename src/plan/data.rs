@@ -1,0 +1,120 @@
+//! Data services: a pod and a server per member. Which of them is master is not decided here.
+
+use crate::model::InstanceName;
+use crate::model::observed::{ObservedContainer, Purpose, RunState};
+
+use super::code::exit_cause;
+use super::{DesiredService, GroupBrief, Observed, Plan, Step, remove, set_memory};
+
+pub(super) fn plan(service: &DesiredService, group: GroupBrief, observed: &Observed, plan: &mut Plan) {
+    let members = Members { service, group, observed };
+    for index in 0..service.instances {
+        members.keep(&service.name.instance(index), plan);
+    }
+    members.shrink(plan);
+}
+
+struct Members<'a> {
+    service: &'a DesiredService,
+    group: GroupBrief,
+    observed: &'a Observed,
+}
+
+impl Members<'_> {
+    fn find(&self, instance: &InstanceName, purpose: Purpose) -> Option<&ObservedContainer> {
+        let wanted = |c: &&ObservedContainer| c.identity.instance == *instance && c.identity.purpose == purpose;
+        self.observed.app.containers.iter().find(wanted)
+    }
+
+    /// `EnsurePod` precedes `StartMember`; losing a pod recreates its member; a pod is never
+    /// restarted alone, since its server would stay in a network namespace that is gone.
+    fn keep(&self, instance: &InstanceName, plan: &mut Plan) {
+        let member = self.find(instance, Purpose::Member);
+        let pod = match self.find(instance, Purpose::Pod) {
+            Some(pod) if pod.state == RunState::Running => pod,
+            Some(pod) if pod.state == RunState::Created => {
+                return plan.step(Step::StartPod { instance: instance.clone() }, "it was created, not started");
+            }
+            Some(pod) => {
+                member.into_iter().for_each(|member| plan.step(remove(member), "its pod ended"));
+                return plan.step(remove(pod), "a pod is never restarted");
+            }
+            None => {
+                member.into_iter().for_each(|member| plan.step(remove(member), "its pod is gone"));
+                let cause = format!("{} is scaled to {}", self.service.name, self.service.instances);
+                return plan.step(Step::StartPod { instance: instance.clone() }, cause);
+            }
+        };
+        match member {
+            None => {
+                let step = Step::StartMember { instance: instance.clone(), pod: pod.id.clone() };
+                plan.step(step, "its pod is there");
+            }
+            Some(member) => self.keep_member(instance, member, pod, plan),
+        }
+    }
+
+    fn keep_member(
+        &self,
+        instance: &InstanceName,
+        member: &ObservedContainer,
+        pod: &ObservedContainer,
+        plan: &mut Plan,
+    ) {
+        if member.pod.as_deref().is_some_and(|id| id != pod.id) {
+            return plan.step(remove(member), "it lives in a pod that is gone");
+        }
+        match member.state {
+            RunState::Exited { .. } if self.waits_for_failover() => {
+                plan.hold(instance, "a failover is under way");
+            }
+            RunState::Exited { code, oom_killed } => {
+                let step = Step::RestartMember { instance: instance.clone(), container: member.id.clone() };
+                plan.step(step, exit_cause(code, oom_killed));
+            }
+            RunState::Created => {
+                let step = Step::StartMember { instance: instance.clone(), pod: pod.id.clone() };
+                plan.step(step, "it was created, not started");
+            }
+            RunState::Running | RunState::Paused => {
+                if let Some(step) = set_memory(member, self.service.memory) {
+                    plan.step(step, "the service's memory was scaled");
+                }
+            }
+        }
+    }
+
+    /// Starting the dead one would only slow the promotion of the living; with nobody alive
+    /// there is nothing to wait for.
+    fn waits_for_failover(&self) -> bool {
+        let lives = |container: &&ObservedContainer| {
+            container.identity.purpose == Purpose::Member && container.state == RunState::Running
+        };
+        self.group.changing && self.all().filter(lives).count() > 0
+    }
+
+    fn all(&self) -> impl Iterator<Item = &ObservedContainer> {
+        self.observed.app.containers.iter().filter(|container| {
+            container.identity.instance.service == self.service.name && container.identity.purpose != Purpose::Build
+        })
+    }
+
+    /// Members beyond the wanted number go, the master never before another one is.
+    fn shrink(&self, plan: &mut Plan) {
+        let mut surplus: Vec<&InstanceName> =
+            self.all().map(|c| &c.identity.instance).filter(|i| i.index >= self.service.instances).collect();
+        surplus.sort();
+        surplus.dedup();
+        for instance in surplus {
+            if self.group.master == Some(instance.index) {
+                plan.hold(instance, "its number is scaled away, and another member takes the master's role first");
+            } else if self.group.changing || self.group.master.is_none() {
+                plan.hold(instance, "the group has no settled master; nothing is discarded meanwhile");
+            } else {
+                let containers = self.observed.of(instance).map(|container| container.id.clone()).collect();
+                let cause = format!("{} is scaled to {}", self.service.name, self.service.instances);
+                plan.step(Step::Discard { instance: instance.clone(), containers }, cause);
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The TCP data path: accept -> master(port) -> copy, and the cutting of sessions.
+//!
+//! A session belongs to one (master, epoch). When a table no longer says so, the session is
+//! reset before the table is acknowledged: after that no byte of it reaches the old master.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant as WallInstant};
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::model::TcpState;
+
+use super::listen::{prepare, reset_on_close};
+use super::pump::{self, Tally};
+use super::shard::{Count, Shards};
+use super::table::LiveTable;
+use super::worker::Worker;
+
+/// Connections that wait at one gated port at most; more are closed.
+const PARKED_MAX: usize = 1024;
+/// Pause between attempts to connect to a master that does not accept yet.
+const REDIAL: Duration = Duration::from_millis(20);
+
+/// A front port over all tables that list it.
+#[derive(Debug)]
+pub(super) struct TcpFront {
+    pub parked: AtomicUsize,
+    pub counts: Shards<TcpCounts>,
+    pub milestones: watch::Sender<TcpMilestones>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct TcpCounts {
+    pub opened: Count,
+    pub closed: Count,
+    /// Connections that never became a session.
+    pub refused: Count,
+    pub to_master: Count,
+    pub to_client: Count,
+}
+
+/// When a front port came to serve its newest epoch; for a failover's receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpMilestones {
+    pub epoch: u64,
+    /// The first session to this epoch's master was connected.
+    pub opened: Option<WallInstant>,
+    /// Its first bytes were passed to the master, and an answer to them back.
+    pub answered: Option<WallInstant>,
+}
+
+/// Where a session leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Goal {
+    master: SocketAddr,
+    epoch: u64,
+}
+
+/// The running sessions of one thread.
+#[derive(Default)]
+pub(super) struct Sessions {
+    last_id: Cell<u64>,
+    running: RefCell<HashMap<u64, Session>>,
+}
+
+struct Session {
+    front_port: u16,
+    goal: Goal,
+    task: JoinHandle<()>,
+}
+
+/// A session's two sockets. Dropped before the session ended well, they are reset.
+struct Ends {
+    client: TcpStream,
+    master: TcpStream,
+    ended_well: bool,
+}
+
+/// Takes a session off the books when its task ends, however it ends.
+struct Entry {
+    worker: Rc<Worker>,
+    front: Arc<TcpFront>,
+    id: u64,
+}
+
+/// A connection in the waiting room.
+struct Parked(Arc<TcpFront>);
+
+/// Serves one connection to a front port: finds it a master, then leaves it to a session.
+pub(super) async fn serve(worker: Rc<Worker>, client: TcpStream, front_port: u16) {
+    let Some((front, goal, master)) = find_master(&worker, &client, front_port).await else {
+        if let Some(live) = worker.table().tcp(front_port) {
+            live.front.counts.of(worker.index).refused.add(1);
+        }
+        return;
+    };
+    // No await since the goal was compared with the table: the session is on the books
+    // before the next table can be adopted.
+    worker.sessions.begin(&worker, front_port, front, goal, Ends { client, master, ended_well: false });
+}
+
+/// A connection to the current master, or `None` when the client has to be turned away.
+async fn find_master(worker: &Worker, client: &TcpStream, front_port: u16) -> Option<(Arc<TcpFront>, Goal, TcpStream)> {
+    let deadline = Instant::now() + worker.shared.config.tcp_park;
+    loop {
+        let changed = worker.changed.notified();
+        let table = worker.table();
+        let live = table.tcp(front_port)?;
+        let until = match &live.route.state {
+            TcpState::Refused { why } => {
+                tracing::info!(front_port, app = %live.route.app, service = %live.route.service, why, "connection refused");
+                return None;
+            }
+            TcpState::Open { master, epoch } => {
+                let goal = Goal { master: *master, epoch: *epoch };
+                if let Some(stream) = dial(worker, goal.master, deadline).await
+                    && leads_to(&worker.table(), front_port, goal)
+                {
+                    return Some((Arc::clone(&live.front), goal, stream));
+                }
+                deadline.min(Instant::now() + REDIAL)
+            }
+            TcpState::Gated => deadline,
+        };
+        if Instant::now() >= deadline {
+            return None;
+        }
+        let _parked = Parked::enter(&live.front)?;
+        tokio::select! {
+            () = changed => {}
+            () = sleep_until(until) => {}
+            () = hung_up(client) => return None,
+        }
+    }
+}
+
+async fn dial(worker: &Worker, master: SocketAddr, deadline: Instant) -> Option<TcpStream> {
+    let limit = worker.shared.config.connect_timeout.min(deadline.duration_since(Instant::now()));
+    // While a table changes, the wait for an address that is gone would be in vain.
+    let stream = tokio::select! {
+        dialled = timeout(limit, TcpStream::connect(master)) => dialled.ok()?.ok()?,
+        () = worker.changed.notified() => return None,
+    };
+    prepare(&stream);
+    Some(stream)
+}
+
+/// Returns when a waiting client closes. One that has sent something may have closed only
+/// its own half, and keeps waiting.
+async fn hung_up(client: &TcpStream) {
+    let mut byte = [0_u8; 1];
+    if let Ok(1) = client.peek(&mut byte).await {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn leads_to(table: &LiveTable, front_port: u16, goal: Goal) -> bool {
+    let open = TcpState::Open { master: goal.master, epoch: goal.epoch };
+    table.tcp(front_port).is_some_and(|live| live.route.state == open)
+}
+
+// === impl Sessions ===
+
+impl Sessions {
+    fn begin(&self, worker: &Rc<Worker>, front_port: u16, front: Arc<TcpFront>, goal: Goal, ends: Ends) {
+        let id = self.last_id.get() + 1;
+        self.last_id.set(id);
+        front.opened(worker.index, goal.epoch);
+        let entry = Entry { worker: Rc::clone(worker), front, id };
+        let task = tokio::task::spawn_local(run(entry, goal.epoch, ends));
+        self.running.borrow_mut().insert(id, Session { front_port, goal, task });
+    }
+
+    /// Ends the sessions that the table does not allow; they are gone when the returned
+    /// tasks are.
+    pub fn cut_forbidden(&self, table: &LiveTable) -> Vec<JoinHandle<()>> {
+        let forbidden = |_: &u64, session: &mut Session| !leads_to(table, session.front_port, session.goal);
+        let cut: Vec<_> = self.running.borrow_mut().extract_if(forbidden).map(|(_, session)| session.task).collect();
+        cut.iter().for_each(JoinHandle::abort);
+        cut
+    }
+}
+
+async fn run(entry: Entry, epoch: u64, mut ends: Ends) {
+    let tally = Tally::new(&entry.front, entry.worker.index, epoch);
+    match pump::join(&mut ends.client, &mut ends.master, &tally).await {
+        Ok(()) => ends.ended_well = true,
+        Err(error) => tracing::trace!(%error, "session broke"),
+    }
+}
+
+// === impl TcpFront ===
+
+impl TcpFront {
+    pub fn new(threads: usize) -> Self {
+        Self {
+            parked: AtomicUsize::new(0),
+            counts: Shards::new(threads),
+            milestones: watch::Sender::new(TcpMilestones::default()),
+        }
+    }
+
+    fn opened(&self, thread: usize, epoch: u64) {
+        self.counts.of(thread).opened.add(1);
+        self.milestones.send_if_modified(|reached| {
+            let first = epoch > reached.epoch || reached.opened.is_none();
+            if first {
+                *reached = TcpMilestones { epoch, opened: Some(WallInstant::now()), answered: None };
+            }
+            first
+        });
+    }
+
+    pub fn answered(&self, epoch: u64) {
+        self.milestones.send_if_modified(|reached| {
+            let first = epoch == reached.epoch && reached.answered.is_none();
+            if first {
+                reached.answered = Some(WallInstant::now());
+            }
+            first
+        });
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if !self.ended_well {
+            reset_on_close(&self.master);
+            reset_on_close(&self.client);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.front.counts.of(self.worker.index).closed.add(1);
+        self.worker.sessions.running.borrow_mut().remove(&self.id);
+    }
+}
+
+// === impl Parked ===
+
+impl Parked {
+    fn enter(front: &Arc<TcpFront>) -> Option<Self> {
+        let before = front.parked.fetch_add(1, Ordering::Relaxed);
+        let parked = Self(Arc::clone(front));
+        (before < PARKED_MAX).then_some(parked)
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.0.parked.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,115 @@
+//! The engine's own view of a platform, and the faults that no verb of ours offers.
+
+use std::collections::HashMap;
+
+use bollard::Docker;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters as query;
+use tokio::runtime::Runtime;
+
+/// The label that says which `DOTCLOUD_HOME` an object belongs to.
+const HOME: &str = "io.dotcloud-local.home";
+
+/// The engine, asked and answered in turn.
+pub struct Engine {
+    runtime: Runtime,
+    docker: Docker,
+}
+
+/// How many objects of a home there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Objects {
+    pub containers: usize,
+    pub networks: usize,
+    pub volumes: usize,
+}
+
+impl Engine {
+    pub fn connect() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let docker = runtime.block_on(async {
+            Docker::connect_with_defaults().unwrap().negotiate_version().await.expect("a Docker engine answers")
+        });
+        Self { runtime, docker }
+    }
+
+    pub fn inspect(&self, container: &str) -> ContainerInspectResponse {
+        self.runtime.block_on(self.docker.inspect_container(container, None)).unwrap()
+    }
+
+    /// The home that a container belongs to.
+    pub fn home_of(&self, container: &str) -> String {
+        let labels = self.inspect(container).config.and_then(|config| config.labels).unwrap_or_default();
+        labels.get(HOME).unwrap_or_else(|| panic!("{container} carries no label {HOME}")).clone()
+    }
+
+    /// The host's ids of all processes of a container, ascending.
+    pub fn processes(&self, container: &str) -> Vec<String> {
+        let top = self.runtime.block_on(self.docker.top_processes(container, None::<query::TopOptions>)).unwrap();
+        let column = top.titles.unwrap_or_default().iter().position(|title| title == "PID").unwrap();
+        let mut pids: Vec<_> = top.processes.unwrap_or_default().into_iter().map(|row| row[column].clone()).collect();
+        pids.sort();
+        pids
+    }
+
+    pub fn kill(&self, container: &str) {
+        self.runtime.block_on(self.docker.kill_container(container, None)).unwrap();
+    }
+
+    pub fn pause(&self, container: &str) {
+        self.runtime.block_on(self.docker.pause_container(container)).unwrap();
+    }
+
+    /// Whether it was paused and runs again now.
+    pub fn unpause(&self, container: &str) -> bool {
+        self.runtime.block_on(self.docker.unpause_container(container)).is_ok()
+    }
+
+    pub fn objects(&self, home: &str) -> Objects {
+        self.runtime.block_on(async {
+            Objects {
+                containers: self.containers(home).await.len(),
+                networks: self.networks(home).await.len(),
+                volumes: self.volumes(home).await.len(),
+            }
+        })
+    }
+
+    /// What a failed test may have left behind. Nothing without the home's label is touched.
+    pub fn remove_all(&self, home: &str) {
+        self.runtime.block_on(async {
+            let force = query::RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+            for container in self.containers(home).await {
+                let _ = self.docker.remove_container(&container, Some(force.clone())).await;
+            }
+            for network in self.networks(home).await {
+                let _ = self.docker.remove_network(&network).await;
+            }
+            for volume in self.volumes(home).await {
+                let _ = self.docker.remove_volume(&volume, None::<query::RemoveVolumeOptions>).await;
+            }
+        });
+    }
+
+    async fn containers(&self, home: &str) -> Vec<String> {
+        let options = query::ListContainersOptionsBuilder::default().all(true).filters(&label(home)).build();
+        let containers = self.docker.list_containers(Some(options)).await.unwrap();
+        containers.into_iter().filter_map(|container| container.id).collect()
+    }
+
+    async fn networks(&self, home: &str) -> Vec<String> {
+        let options = query::ListNetworksOptionsBuilder::default().filters(&label(home)).build();
+        let networks = self.docker.list_networks(Some(options)).await.unwrap();
+        networks.into_iter().filter_map(|network| network.id).collect()
+    }
+
+    async fn volumes(&self, home: &str) -> Vec<String> {
+        let options = query::ListVolumesOptionsBuilder::default().filters(&label(home)).build();
+        let volumes = self.docker.list_volumes(Some(options)).await.unwrap().volumes;
+        volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect()
+    }
+}
+
+fn label(home: &str) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![format!("{HOME}={home}")])])
+}

@@ -1,0 +1,72 @@
+//! Redis spoken by hand: one connection, one command at a time, nothing repeated.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A logged-in connection.
+#[derive(Debug)]
+pub struct Redis {
+    stream: BufReader<TcpStream>,
+}
+
+/// A server's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Simple strings and integers, as text.
+    Text(String),
+    Bulk(Option<Vec<u8>>),
+    /// `READONLY You can't write against a read only replica.`
+    Error(String),
+}
+
+impl Redis {
+    pub fn connect(addr: SocketAddr, password: &str, patience: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, patience)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        let mut redis = Self { stream: BufReader::new(stream) };
+        match redis.call(&["AUTH", password])? {
+            Reply::Text(_) => Ok(redis),
+            refused => Err(io::Error::other(format!("AUTH: {refused:?}"))),
+        }
+    }
+
+    pub fn call(&mut self, command: &[&str]) -> io::Result<Reply> {
+        let mut wire = format!("*{}\r\n", command.len());
+        for part in command {
+            wire.push_str(&format!("${}\r\n{part}\r\n", part.len()));
+        }
+        self.stream.get_mut().write_all(wire.as_bytes())?;
+        self.reply()
+    }
+
+    fn reply(&mut self) -> io::Result<Reply> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let text = line.trim_end();
+        let (kind, rest) = text.split_at(1.min(text.len()));
+        match kind {
+            "+" | ":" => Ok(Reply::Text(rest.to_owned())),
+            "-" => Ok(Reply::Error(rest.to_owned())),
+            "$" => self.bulk(rest.parse().map_err(io::Error::other)?),
+            _ => Err(io::Error::other(format!("unexpected reply {text:?}"))),
+        }
+    }
+
+    fn bulk(&mut self, length: i64) -> io::Result<Reply> {
+        let Ok(length) = usize::try_from(length) else { return Ok(Reply::Bulk(None)) };
+        let mut bytes = vec![0; length + 2];
+        self.stream.read_exact(&mut bytes)?;
+        bytes.truncate(length);
+        Ok(Reply::Bulk(Some(bytes)))
+    }
+}
+
+/// A bitmap in Redis as a ledger: bit `n` is set by acknowledged write `n`.
+pub fn is_set(bitmap: &[u8], n: usize) -> bool {
+    bitmap.get(n / 8).is_some_and(|byte| byte & (0x80 >> (n % 8)) != 0)
+}
