@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 
 pub use error::{ClientError, Refusal};
 pub use exec::{ExecClient, ExecReader, ExecWriter};
-pub use start::GAVE_WAY;
+pub use start::{GAVE_WAY, LAST_WORDS};
 pub use stream::Lines;
 
 use super::home::Home;
