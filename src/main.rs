@@ -1,10 +1,9 @@
 //! `dotcloud`: the command line and, as `dotcloud daemon`, the daemon.
 
-use std::error::Error as _;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-const GAVE_WAY: u8 = 5;
+use dotcloud_local::api::client::{GAVE_WAY, LAST_WORDS};
 use dotcloud_local::api::home::Home;
 use dotcloud_local::cli;
 use dotcloud_local::daemon::{self, DaemonError};
@@ -17,7 +16,11 @@ fn main() -> ExitCode {
 /// Runs the daemon until it is asked to end; returns the exit code.
 fn run_daemon(home: Home) -> u8 {
     let filter = EnvFilter::try_from_env("DOTCLOUD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
     let ended = match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
             let ended = runtime.block_on(daemon::run(home));
@@ -26,16 +29,20 @@ fn run_daemon(home: Home) -> u8 {
             ended
         }
         Err(error) => {
-            tracing::error!(%error, "cannot start");
+            eprintln!("{LAST_WORDS}cannot start the runtime: {error}");
             return 1;
         }
     };
     match ended {
         Ok(()) => 0,
+        Err(error @ DaemonError::Locked { .. }) => {
+            tracing::warn!("{error}");
+            GAVE_WAY
+        }
         Err(error) => {
-            let cause = error.source().map(|cause| format!(": {}", cli::error::chain(cause))).unwrap_or_default();
-            tracing::error!("{error}{cause}");
-            if matches!(error, DaemonError::Locked { .. }) { GAVE_WAY } else { 1 }
+            // Last and plain: the command that started this daemon repeats it.
+            eprintln!("{LAST_WORDS}{}", cli::error::chain(&error));
+            1
         }
     }
 }

@@ -8,15 +8,13 @@ use super::ui::Color;
 use super::*;
 
 /// The dotCloud platform on one machine, in Docker containers
-///
-/// `dotcloud up` in a folder with a dotcloud.yml builds, runs and scales the application it
-/// describes.
 #[derive(Debug, Parser)]
 #[command(
     name = "dotcloud",
     version,
     max_term_width = 100,
-    after_help = "`dotcloud help COMMAND` says more about a command, `dotcloud help exit-codes` how commands end.\n\
+    after_help = "`dotcloud up` in a folder with a dotcloud.yml builds and runs the application it describes.\n\
+                  `dotcloud help COMMAND` says more about a command, `dotcloud help exit-codes` how commands end.\n\
                   DOTCLOUD_HOME is the folder of the daemon [default: ~/.dotcloud-local]."
 )]
 pub struct Cli {
@@ -29,11 +27,11 @@ pub struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The application [default: the one that this folder is connected with]
-    #[arg(short = 'A', long, global = true, value_name = "NAME", env = "DOTCLOUD_APPLICATION", hide_env_values = true)]
+    /// The application [default: DOTCLOUD_APPLICATION, or the one of this folder]
+    #[arg(short = 'A', long, global = true, value_name = "NAME", env = "DOTCLOUD_APPLICATION", hide_env = true)]
     pub application: Option<AppName>,
-    /// Answer every question with yes
-    #[arg(short = 'y', long, global = true, visible_alias = "yes", conflicts_with = "assume_no")]
+    /// Answer every question with yes; also --yes
+    #[arg(short = 'y', long, global = true, alias = "yes", conflicts_with = "assume_no")]
     pub assume_yes: bool,
     /// Answer every question with no
     #[arg(short = 'o', long, global = true)]
@@ -44,8 +42,15 @@ pub struct Global {
     /// Print results and errors alone
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// When to colour; NO_COLOR is honoured
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to colour: auto, always or never; auto honours NO_COLOR
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub color: Color,
     /// Print what helps to find a fault, such as trace ids
     #[arg(short = 'D', long, global = true)]
@@ -80,6 +85,7 @@ pub enum Command {
     Dlist(dlist::Args),
     Dlogs(dlogs::Args),
     Activity(activity::Args),
+    Race(race::Args),
     Validate(validate::Args),
     Doctor(doctor::Args),
     Daemon(daemon::Args),

@@ -38,7 +38,7 @@ async fn examine(ctx: &Context) -> Vec<Finding> {
             mend: None,
         }),
         Err(error) => {
-            findings.push(unreachable(CliError::from(error), ctx));
+            findings.push(unreachable(CliError::from(error)));
             return findings;
         }
     }
@@ -54,15 +54,10 @@ async fn examine(ctx: &Context) -> Vec<Finding> {
     findings
 }
 
-fn unreachable(error: CliError, ctx: &Context) -> Finding {
-    let log: Vec<&str> = error.hints.iter().filter_map(|hint| hint.strip_prefix("daemon.log: ")).collect();
-    let last_words = log.last().map(|line| format!(" ({line})")).unwrap_or_default();
-    Finding {
-        subject: "daemon".to_owned(),
-        level: Level::Error,
-        text: format!("{}{last_words}", error.message),
-        mend: Some(format!("read {}, or run `dotcloud daemon` in the foreground", ctx.client.home().log().display())),
-    }
+/// Without a daemon: its last words and what they mean.
+fn unreachable(error: CliError) -> Finding {
+    let mend = (!error.hints.is_empty()).then(|| error.hints.join("; "));
+    Finding { subject: "daemon".to_owned(), level: Level::Error, text: error.message, mend }
 }
 
 fn report(findings: &[Finding]) -> String {

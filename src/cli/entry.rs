@@ -8,7 +8,7 @@ use crate::api::client::Client;
 use crate::api::home::Home;
 
 use super::command::{Command, Global};
-use super::error::{CliError, chain};
+use super::error::{CliError, Kind, chain};
 use super::ui::Ui;
 use super::*;
 
@@ -23,12 +23,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, run_daemon: impl FnOn
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    let ui = Ui::new(cli.global.color, cli.global.quiet);
+    let ui = Ui::new(cli.global.color, cli.global.quiet, cli.global.json);
     let debug = cli.global.debug;
     let result = match (context(&cli.global, ui.clone()), &cli.command) {
         (Err(error), _) => Err(error),
         (Ok(ctx), Command::Daemon(daemon::Args { action: None })) => Ok(run_daemon(ctx.client.home().clone())),
-        (Ok(ctx), _) => block_on(dispatch(cli.command, &ctx)),
+        (Ok(ctx), _) => block_on(interruptible(cli.command, &ctx)),
     };
     result.unwrap_or_else(|error| report(&error, &ui, debug))
 }
@@ -55,6 +55,20 @@ fn block_on(work: impl Future<Output = Result<u8, CliError>>) -> Result<u8, CliE
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
+}
+
+/// Verbs that follow something have their own way to end; all others end at Ctrl-C at once.
+async fn interruptible(command: Command, ctx: &Context) -> Result<u8, CliError> {
+    if matches!(command, Command::Up(_) | Command::Logs(_) | Command::Dlogs(_) | Command::Run(_) | Command::Race(_)) {
+        return dispatch(command, ctx).await;
+    }
+    tokio::select! {
+        biased;
+        () = follow::interrupted() => {
+            Err(CliError::new(Kind::Interrupted, "Interrupted").hint("what was asked for before goes on in the background"))
+        }
+        ended = dispatch(command, ctx) => ended,
+    }
 }
 
 async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
@@ -84,6 +98,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Dlist(args) => dlist::run(args, ctx).await,
         Command::Dlogs(args) => dlogs::run(args, ctx).await,
         Command::Activity(args) => activity::run(args, ctx).await,
+        Command::Race(args) => race::run(args, ctx).await,
         Command::Validate(mut args) => {
             args.json |= ctx.json;
             validate::run(&args).map_err(|error| CliError::failed(chain(&error)))

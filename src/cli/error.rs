@@ -27,6 +27,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (3, "timed out; the work goes on in the background"),
     (4, "the daemon or the Docker engine does not answer"),
     (5, "the deployment failed; what was running before still runs"),
+    (75, "`dotcloud daemon`: another daemon runs for this home"),
     (130, "interrupted"),
 ];
 
@@ -100,13 +101,15 @@ impl From<ClientError> for CliError {
         let message = chain(&error);
         match error {
             ClientError::Refused(refusal) => refused(refusal),
-            ClientError::Died { log } | ClientError::NoAnswer { log, .. } => {
+            ClientError::Died { reason, .. } => unfit(Self::new(Kind::Unreachable, message), &reason),
+            ClientError::NoAnswer { log, .. } => {
                 let mut error = Self::new(Kind::Unreachable, message);
                 error.hints.extend(log.into_iter().map(|line| format!("daemon.log: {line}")));
                 error.hint("run `dotcloud daemon` to see it start in the foreground")
             }
-            ClientError::Connect { .. } | ClientError::Start { .. } => Self::new(Kind::Unreachable, message)
-                .hint("run `dotcloud daemon` to see it start in the foreground"),
+            ClientError::Connect { .. } | ClientError::Start { .. } => {
+                Self::new(Kind::Unreachable, message).hint("run `dotcloud daemon` to see it start in the foreground")
+            }
             ClientError::Lost { .. } => Self::new(Kind::Unreachable, message)
                 .hint("the daemon may have been restarted: `dotcloud daemon status`"),
             ClientError::Compose { .. } => Self::usage(message),
@@ -114,6 +117,19 @@ impl From<ClientError> for CliError {
                 "the daemon may be of another version: `dotcloud daemon stop` ends it, the next command starts this one",
             ),
         }
+    }
+}
+
+/// What to do when the machine is not fit for the daemon.
+fn unfit(error: CliError, reason: &str) -> CliError {
+    if reason.contains("Docker engine") {
+        error
+            .hint("start the Docker engine, or set DOCKER_HOST to the one that runs")
+            .hint("may this user use it? `docker ps` tells")
+    } else if reason.contains("SUN_LEN") {
+        error.hint("a socket's path has 107 bytes at most: set DOTCLOUD_HOME to a shorter folder")
+    } else {
+        error.hint("run `dotcloud daemon` to see it start in the foreground")
     }
 }
 

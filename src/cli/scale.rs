@@ -76,11 +76,16 @@ fn combine(changes: &[Change]) -> Result<Vec<Wish>, CliError> {
     Ok(wishes)
 }
 
+/// What is applied for this wish; the daemon says no to what cannot be applied.
+fn rounded(memory: Memory) -> Memory {
+    memory.checked(true).unwrap_or(memory)
+}
+
 impl Change {
     fn announcement(&self) -> String {
         match self.to {
             To::Instances(count) => format!("Changing instances of {} to {count}", self.service),
-            To::Memory(memory) => format!("Changing memory of {} to {}B", self.service, size(memory.bytes())),
+            To::Memory(memory) => format!("Changing memory of {} to {}B", self.service, size(rounded(memory).bytes())),
         }
     }
 }
@@ -89,7 +94,7 @@ impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.to {
             To::Instances(count) => write!(f, "{}:instances={count}", self.service),
-            To::Memory(memory) => write!(f, "{}:memory={memory}", self.service),
+            To::Memory(memory) => write!(f, "{}:memory={}", self.service, rounded(memory)),
         }
     }
 }
@@ -143,7 +148,7 @@ mod tests {
 
     #[test]
     fn changes_are_announced_as_dotcloud_did() {
-        let change: Change = "www:memory=96M".parse().unwrap();
+        let change: Change = "www:memory=100M".parse().unwrap();
         assert_eq!(change.announcement(), "Changing memory of www to 96.0 MB");
         assert_eq!(change.to_string(), "www:memory=96M");
     }

@@ -25,6 +25,8 @@ pub enum Color {
 pub struct Ui {
     color: Color,
     quiet: bool,
+    /// Stdout carries JSON alone.
+    json: bool,
 }
 
 const ARROW: Style = AnsiColor::BrightBlue.on_default().bold();
@@ -33,8 +35,8 @@ const WARNING: Style = AnsiColor::BrightYellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 
 impl Ui {
-    pub fn new(color: Color, quiet: bool) -> Self {
-        Self { color, quiet }
+    pub fn new(color: Color, quiet: bool, json: bool) -> Self {
+        Self { color, quiet, json }
     }
 
     /// `==> text` on stderr; nothing with `--quiet`.
@@ -44,8 +46,11 @@ impl Ui {
         }
     }
 
-    /// `==> text` on stdout: the command's success.
+    /// `==> text` on stdout: the command's success. Beside JSON it is only information.
     pub fn success(&self, text: impl AsRef<str>) {
+        if self.json {
+            return self.info(text);
+        }
         self.out(&format!("{DONE}==>{DONE:#} {}", text.as_ref()));
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::api::types::DeployRequest;
 use crate::model::AppName;
 
+use super::error::Kind;
 use super::follow::{self, Deadline};
 use super::tree::Tree;
 use super::{CliError, Context, deploy, push, url};
@@ -44,15 +45,24 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let detached = args.detach || args.wait;
     let deadline = Deadline::after(args.timeout.or(detached.then_some(DEFAULT_TIMEOUT)));
     let starting = deadline.bound(&app, ctx, start(&tree, &app, &args, ctx));
-    if detached {
-        starting.await?;
-        return Ok(0);
-    }
     tokio::select! {
         biased;
-        () = follow::interrupted() => ctx.ui.info(format!("Interrupted. What was begun goes on; `dotcloud -A {app} dlogs latest` follows it.")),
-        done = async { starting.await?; attached(&app, ctx).await } => done?,
+        () = follow::interrupted() => return interrupted(&app, detached, ctx),
+        started = starting => started?,
     }
+    if !detached {
+        attached(&app, ctx).await?;
+    }
+    Ok(0)
+}
+
+/// Whoever follows may leave at any time; whoever waits was promised an end.
+fn interrupted(app: &AppName, detached: bool, ctx: &Context) -> Result<u8, CliError> {
+    let hint = format!("what was begun goes on; `dotcloud -A {app} dlogs latest` follows it");
+    if detached {
+        return Err(CliError::new(Kind::Interrupted, "Interrupted").hint(hint));
+    }
+    ctx.ui.info(format!("Interrupted: {hint}"));
     Ok(0)
 }
 

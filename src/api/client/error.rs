@@ -20,8 +20,8 @@ pub enum ClientError {
         source: io::Error,
     },
     /// It was started and ended; `log` is the end of its log.
-    #[error("the daemon ended when it was started")]
-    Died { log: Vec<String> },
+    #[error("the daemon cannot start: {reason}")]
+    Died { reason: String, log: Vec<String> },
     #[error("the daemon did not answer within {seconds} s")]
     NoAnswer { seconds: u64, log: Vec<String> },
     #[error("cannot compose the request {path}")]

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,20 @@ use super::{Client, ClientError, Result};
 use crate::api::home::Home;
 use crate::api::types::Version;
 
+/// The exit code of a daemon that finds another one running for its home.
+pub const GAVE_WAY: u8 = 75;
 /// How long a daemon may take from its start to its first answer.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Between two looks at the socket.
 const POLL: Duration = Duration::from_millis(10);
-/// After a daemon gave way to another one that does not answer either, a new one is started.
+/// After a daemon gave way to another one that does not answer either (it was just ending), a
+/// new one is started.
 const RETRY: Duration = Duration::from_millis(500);
 const LOG_LINES: usize = 8;
+/// Bytes of the log that are looked at.
+const LONGEST_TAIL: u64 = 16 * 1024;
+/// Begins the line in which a daemon that cannot start says why.
+pub const LAST_WORDS: &str = "Error: ";
 
 impl Client {
     /// Makes sure, once, that a daemon answers which is no older than this program. An older one
@@ -52,10 +59,10 @@ impl Client {
     /// Ends the daemon; returns when its socket is gone. The applications' containers stay.
     pub async fn shutdown(&self) -> Result<()> {
         self.order(Method::POST, "/v1/shutdown", None::<&()>).await?;
-        let (socket, deadline) = (self.home.socket(), Instant::now() + DEADLINE);
+        let (socket, deadline, log) = (self.home.socket(), Instant::now() + DEADLINE, Log::from_here(&self.home));
         while UnixStream::connect(&socket).await.is_ok() {
             if Instant::now() >= deadline {
-                return Err(no_answer(&self.home));
+                return Err(no_answer(&log));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -63,21 +70,23 @@ impl Client {
     }
 }
 
-/// Starts a daemon and connects to whichever answers first: of two that start at once, one
-/// gives way (with exit code 0) to the other.
-pub(super) async fn start(home: &Home) -> Result<UnixStream> {
+/// Starts a daemon and returns when one answers: of two that start at once, one gives way to
+/// the other.
+pub(super) async fn start(home: &Home) -> Result<()> {
+    let log = Log::from_here(home);
     let mut child = spawn(home).map_err(|source| ClientError::Start { source })?;
-    let (socket, began) = (home.socket(), Instant::now());
+    let (asking, began) = (Client::passive(home.clone()), Instant::now());
     let mut gave_way: Option<Instant> = None;
-    loop {
-        if let Ok(stream) = UnixStream::connect(&socket).await {
-            return Ok(stream);
-        }
-        if began.elapsed() >= DEADLINE {
-            return Err(no_answer(home));
+    while began.elapsed() < DEADLINE {
+        // Its socket is there before it answers; when it fails meanwhile, the connection breaks.
+        let left = DEADLINE.saturating_sub(began.elapsed());
+        if let Ok(Ok(_)) = tokio::time::timeout(left, asking.version()).await {
+            return Ok(());
         }
         match (child.try_wait(), gave_way) {
-            (Ok(Some(status)), _) if !status.success() => return Err(ClientError::Died { log: tail(&home.log()) }),
+            (Ok(Some(status)), _) if status.code() != Some(i32::from(GAVE_WAY)) => {
+                return Err(log.died());
+            }
             (Ok(Some(_)), None) => gave_way = Some(Instant::now()),
             (Ok(Some(_)), Some(at)) if at.elapsed() >= RETRY => {
                 child = spawn(home).map_err(|source| ClientError::Start { source })?;
@@ -87,10 +96,11 @@ pub(super) async fn start(home: &Home) -> Result<UnixStream> {
         }
         tokio::time::sleep(POLL).await;
     }
+    Err(no_answer(&log))
 }
 
-fn no_answer(home: &Home) -> ClientError {
-    ClientError::NoAnswer { seconds: DEADLINE.as_secs(), log: tail(&home.log()) }
+fn no_answer(log: &Log) -> ClientError {
+    ClientError::NoAnswer { seconds: DEADLINE.as_secs(), log: log.tail() }
 }
 
 /// This program as a daemon, in a session of its own: it outlives the terminal.
@@ -107,17 +117,39 @@ fn spawn(home: &Home) -> io::Result<Child> {
     command.spawn()
 }
 
-/// The last lines of a log that may be long.
-fn tail(path: &Path) -> Vec<String> {
-    let read = || -> io::Result<String> {
-        let mut file = std::fs::File::open(path)?;
+/// What a daemon writes from now on.
+struct Log {
+    path: PathBuf,
+    from: u64,
+}
+
+impl Log {
+    fn from_here(home: &Home) -> Self {
+        let path = home.log();
+        let from = std::fs::metadata(&path).map_or(0, |file| file.len());
+        Self { path, from }
+    }
+
+    /// Its last lines.
+    fn tail(&self) -> Vec<String> {
+        let text = self.read().unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+    }
+
+    fn read(&self) -> io::Result<String> {
+        let mut file = std::fs::File::open(&self.path)?;
         let length = file.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(length.saturating_sub(16 * 1024)))?;
+        file.seek(SeekFrom::Start(self.from.max(length.saturating_sub(LONGEST_TAIL))))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+    }
+
+    /// Why a daemon ended: it says so in its last words.
+    fn died(&self) -> ClientError {
+        let log = self.tail();
+        let reason = log.iter().rev().find_map(|line| line.strip_prefix(LAST_WORDS));
+        ClientError::Died { reason: reason.unwrap_or("it says no reason").to_owned(), log: log.clone() }
+    }
 }

@@ -12,7 +12,7 @@ use super::refuse::ApiError;
 use super::respond::{Answer, created, done, object, objects};
 use crate::api::types::{Flavor, Killed, Resolved, ScaleRequest, Scaled, Wish};
 use crate::engine::view::ScaleWish;
-use crate::model::{AppName, Memory, NameError};
+use crate::model::{AppName, InstanceName, Memory, NameError};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -87,8 +87,18 @@ struct Role {
 }
 
 async fn resolve(State(api): State<Api>, At(at): At<AppPath>, Ask(asked): Ask<Role>) -> Answer {
-    let instance = api.engine.resolve(&at.app, &asked.role).await?;
+    let instance = meant(&api, &at.app, &asked.role).await?;
     Ok(object(Resolved { service: instance.service.into(), instance_id: instance.index }))
+}
+
+/// A replicated service without a place means its master: the others take no writes.
+async fn meant(api: &Api, app: &AppName, role: &str) -> Result<InstanceName, ApiError> {
+    if !role.contains('.')
+        && let Ok(master) = api.engine.resolve(app, &format!("{role}.master")).await
+    {
+        return Ok(master);
+    }
+    Ok(api.engine.resolve(app, role).await?)
 }
 
 async fn receipts(State(api): State<Api>, At(at): At<AppPath>) -> Answer {
