@@ -9,6 +9,8 @@ mod exec;
 mod start;
 mod stream;
 
+use std::sync::Arc;
+
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
@@ -17,13 +19,14 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::sync::OnceCell;
 
 pub use error::{ClientError, Refusal};
 pub use exec::{ExecClient, ExecReader, ExecWriter};
 pub use stream::Lines;
 
 use super::home::Home;
-use super::types::{ErrorEnvelope, Object, Objects};
+use super::types::{ErrorEnvelope, Object, Objects, Version};
 
 type Result<T> = std::result::Result<T, ClientError>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -36,17 +39,20 @@ pub struct Client {
     home: Home,
     /// Start the daemon when none answers.
     start: bool,
+    /// Set once a daemon answered that is no older than this program; absent for clients that
+    /// take any.
+    ready: Option<Arc<OnceCell<Version>>>,
 }
 
 impl Client {
-    /// Starts the daemon on demand: see [`Client::ready`].
+    /// Starts the daemon when it is first asked: see [`Client::ready`].
     pub fn new(home: Home) -> Self {
-        Self { home, start: true }
+        Self { home, start: true, ready: Some(Arc::default()) }
     }
 
-    /// Never starts a daemon: for `daemon status` and `daemon stop`.
+    /// Never starts a daemon and takes the one that runs: for `daemon status` and `daemon stop`.
     pub fn passive(home: Home) -> Self {
-        Self { home, start: false }
+        Self { home, start: false, ready: None }
     }
 
     pub fn home(&self) -> &Home {
@@ -90,6 +96,7 @@ impl Client {
 
     /// One request on its own connection; an answer outside 2xx and 101 is `Refused`.
     pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Response<Incoming>> {
+        self.ready().await?;
         let stream = self.connect().await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::lost)?;

@@ -27,7 +27,7 @@ pub(super) fn read(source: &Source) -> Document {
     let readings = if source.text().len() > LONG { MAX_READINGS_OF_LONG } else { MAX_READINGS };
     let mut reading = Reading { source, text: source.text().to_owned(), tabs: false, diagnostics: Vec::new() };
     for _ in 0..readings {
-        let scanned = scan(&Source::new(&reading.text));
+        let scanned = scan(source, &reading.text);
         if let Some(document) = reading.step(scanned) {
             return document;
         }

@@ -40,7 +40,54 @@ pub(super) fn tolerate(text: &mut String, error: &SyntaxError) -> bool {
     if error.open_flow.is_some() && error.info.contains("invalid indentation") && !error.info.contains("quoted") {
         return join_lines(text, error.understood..error.at);
     }
+    if error.info == "invalid indentation in quoted scalar" {
+        return join_quoted(text, error.at);
+    }
     false
+}
+
+/// Stands for a line break inside quotes. No text has it: control characters are refused.
+pub(super) const JOINT: char = '\u{1}';
+
+/// A quoted text may go on in any column. Its line breaks become joints, which `fold` reads.
+fn join_quoted(text: &mut String, start: usize) -> bool {
+    let quote = text.as_bytes()[start];
+    let mut end = start + 1;
+    while let Some(&byte) = text.as_bytes().get(end) {
+        match byte {
+            b'\\' if quote == b'"' => end += 1,
+            byte if byte == quote => break,
+            _ => {}
+        }
+        end += 1;
+    }
+    let Some(quoted) = text.get(start..end) else { return false };
+    let joined = quoted.replace("\r\n", " \u{1}").replace(['\r', '\n'], "\u{1}");
+    let changed = joined != quoted;
+    text.replace_range(start..end, &joined);
+    changed
+}
+
+/// Folds the lines of a quoted text as YAML does: a break is a space, and of several all but the
+/// first stay.
+pub(super) fn fold(text: &str) -> String {
+    let mut lines = text.split(JOINT);
+    let mut folded = lines.next().unwrap_or_default().trim_end_matches([' ', '\t']).to_owned();
+    let mut empty = 0;
+    let mut rest = lines.peekable();
+    while let Some(line) = rest.next() {
+        let line = line.trim_start_matches([' ', '\t']);
+        let last = rest.peek().is_none();
+        let line = if last { line } else { line.trim_end_matches([' ', '\t']) };
+        if line.is_empty() && !last {
+            empty += 1;
+            continue;
+        }
+        folded.push_str(&if empty == 0 { " ".to_owned() } else { "\n".repeat(empty) });
+        folded.push_str(line);
+        empty = 0;
+    }
+    folded
 }
 
 /// `type:<tab>python`: the tabs before `at` become spaces.
@@ -113,6 +160,17 @@ mod tests {
         assert!(join_lines(&mut text, 1..end));
         assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["[", "a,", "'x", "#", "y',", "c"]);
         assert_eq!(text.len(), length);
+    }
+
+    #[test]
+    fn quoted_lines_fold_as_in_yaml() {
+        let folded = |text: &str| fold(&text.replace('\n', "\u{1}"));
+        assert_eq!(folded("a \n  b"), "a b");
+        assert_eq!(folded("a\n\n\nb\n c "), "a\n\nb c ");
+        assert_eq!(folded("a\n"), "a ");
+        let mut text = "k: \"a\\\"\r\nb\" c".to_owned();
+        assert!(join_quoted(&mut text, 3));
+        assert_eq!(text, "k: \"a\\\" \u{1}b\" c");
     }
 
     #[test]

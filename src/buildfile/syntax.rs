@@ -19,7 +19,7 @@ pub(super) fn explain(source: &Source, error: &SyntaxError) -> Diagnostic {
     if says("mapping values are not allowed") {
         return place.second_colon();
     }
-    if says("did not find expected key") || says("invalid indentation") && error.open_flow.is_none() {
+    if says("did not find expected key") || info == "invalid indentation" && error.open_flow.is_none() {
         return place.misaligned();
     }
     if says("flow") || error.open_flow.is_some() && says("expected") {
@@ -109,7 +109,7 @@ impl Place<'_> {
         let text = &self.source.text()[content.clone()];
         let span = self.source.span(content);
         let hint = match text.split_once(':') {
-            Some((key, value)) if !value.is_empty() && !key.contains(' ') => {
+            Some((key, value)) if value.starts_with(|c: char| !c.is_whitespace()) && !key.contains(' ') => {
                 format!("A space must follow the colon: write \"{key}: {value}\"")
             }
             _ => "Write \"key: value\", or \"key:\" with indented lines below it".to_owned(),

@@ -1,1 +1,178 @@
-//! To be written.
+//! The service types: template bytes -> [`ServiceType`], checked strictly.
+//!
+//! A type is a folder: `service.toml`, Dockerfiles, configuration templates, scripts. Nothing
+//! outside the folder names the type. Folders that begin with `_` are shared parts of images.
+//! Pure: what is on disk is read by the caller; the embedded folders are part of the binary.
+
+mod recipe;
+mod service_type;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use include_dir::{Dir, include_dir};
+
+pub use recipe::{BuildRecipe, recipe};
+pub use service_type::{Client, DataSpec, ImageRecipe, Kind, ServiceType};
+
+static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// Contents of one folder: relative path -> bytes.
+pub type Files = BTreeMap<String, Cow<'static, [u8]>>;
+
+/// Why a folder is not a service type.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error("cannot read {file}")]
+    Parse {
+        file: String,
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    #[error("{file}: {problem}")]
+    Invalid { file: String, problem: String },
+}
+
+/// All service types and the folders their images are made from.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    folders: BTreeMap<String, Files>,
+    types: BTreeMap<String, ServiceType>,
+}
+
+impl Catalog {
+    /// The types this binary carries.
+    ///
+    /// # Errors
+    /// Only when a template of ours is wrong, which a test excludes.
+    pub fn embedded() -> Result<Self, CatalogError> {
+        let mut contents = Vec::new();
+        collect(&TEMPLATES, &mut contents);
+        Self { folders: BTreeMap::new(), types: BTreeMap::new() }.with_folder(contents)
+    }
+
+    /// Adds folders of the user's own, or replaces ours: (`<type>/<file>`, bytes).
+    ///
+    /// # Errors
+    /// The first wrong `service.toml`, with file and key.
+    pub fn with_folder(
+        mut self,
+        contents: impl IntoIterator<Item = (PathBuf, Cow<'static, [u8]>)>,
+    ) -> Result<Self, CatalogError> {
+        let mut added: BTreeMap<String, Files> = BTreeMap::new();
+        for (path, bytes) in contents {
+            if let Some((folder, file)) = split(&path) {
+                added.entry(folder).or_default().insert(file, bytes);
+            }
+        }
+        for (name, files) in &added {
+            if let Some(parsed) = service_type::parse(name, files)? {
+                self.types.insert(name.clone(), parsed);
+            }
+        }
+        self.folders.extend(added);
+        self.check_parents()?;
+        Ok(self)
+    }
+
+    fn check_parents(&self) -> Result<(), CatalogError> {
+        let missing =
+            self.types.values().find(|t| t.images.from != "base" && !self.folders.contains_key(&t.images.from));
+        missing.map_or(Ok(()), |wrong| {
+            let problem = format!("images.from: there is no folder {:?}", wrong.images.from);
+            Err(CatalogError::Invalid { file: service_type::file(&wrong.name), problem })
+        })
+    }
+
+    pub fn get(&self, type_name: &str) -> Option<&ServiceType> {
+        self.types.get(type_name)
+    }
+
+    /// In alphabetical order.
+    pub fn types(&self) -> impl Iterator<Item = &ServiceType> {
+        self.types.values()
+    }
+
+    /// The files of a type or of a shared folder.
+    pub fn files(&self, folder: &str) -> Option<&Files> {
+        self.folders.get(folder)
+    }
+}
+
+fn collect(dir: &'static Dir<'static>, contents: &mut Vec<(PathBuf, Cow<'static, [u8]>)>) {
+    contents.extend(dir.files().map(|file| (file.path().to_owned(), Cow::Borrowed(file.contents()))));
+    dir.dirs().for_each(|dir| collect(dir, contents));
+}
+
+/// `python/sub/file` -> (`python`, `sub/file`); files outside a folder belong to no type.
+fn split(path: &Path) -> Option<(String, String)> {
+    let (folder, file) = path.to_str()?.split_once('/')?;
+    Some((folder.to_owned(), file.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Memory;
+
+    fn with(text: &'static str) -> Result<Catalog, CatalogError> {
+        let file = (PathBuf::from("mine/service.toml"), Cow::Borrowed(text.as_bytes()));
+        Catalog::embedded().unwrap().with_folder([file])
+    }
+
+    #[test]
+    fn every_embedded_type_is_valid_and_has_its_dockerfiles() {
+        let catalog = Catalog::embedded().unwrap();
+        assert!(catalog.types().count() >= 3);
+        for service_type in catalog.types() {
+            let files = catalog.files(&service_type.name).unwrap();
+            for dockerfile in [Some(&service_type.images.runtime), service_type.images.build.as_ref()] {
+                assert!(dockerfile.is_none_or(|name| files.contains_key(name)), "{}", service_type.name);
+            }
+        }
+    }
+
+    #[test]
+    fn redis_boots_as_the_replica_of_nobody_and_hides_its_password() {
+        let catalog = Catalog::embedded().unwrap();
+        let redis = catalog.get("redis").unwrap();
+        let command = redis.member_command("s3cret", Memory::DEFAULT);
+        assert!(command.iter().any(|argument| argument == "s3cret"));
+        assert_eq!(redis.client("s3cret").env.get("REDISCLI_AUTH").map(String::as_str), Some("s3cret"));
+        let script = catalog
+            .files("redis")
+            .unwrap()
+            .values()
+            .any(|bytes| String::from_utf8_lossy(bytes).contains("replicaof 127.0.0.1 1"));
+        assert!(script);
+    }
+
+    #[test]
+    fn a_wrong_key_is_named_with_its_file() {
+        let error = with("kind = \"code\"\ncolour = \"red\"\n").unwrap_err();
+        let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(error.to_string().contains("mine/service.toml"), "{error}");
+        assert!(source.contains("colour"), "{source}");
+    }
+
+    #[test]
+    fn a_data_type_needs_its_section() {
+        let error = with("kind = \"data\"\nsummary = \"x\"\n[images]\nfrom = \"base\"\n").unwrap_err();
+        assert_eq!(error.to_string(), "mine/service.toml: [data] is required for kind = \"data\"");
+    }
+
+    #[test]
+    fn a_missing_parent_is_named() {
+        let error = with("kind = \"code\"\nsummary = \"x\"\n[images]\nfrom = \"gone\"\n").unwrap_err();
+        assert_eq!(error.to_string(), "mine/service.toml: images.from: there is no folder \"gone\"");
+    }
+
+    #[test]
+    fn a_folder_of_the_users_replaces_ours() {
+        let text = b"kind = \"code\"\nsummary = \"my static\"\nhttp_port = 8080\n[images]\nfrom = \"_common\"\n";
+        let file = (PathBuf::from("static/service.toml"), Cow::Borrowed(&text[..]));
+        let catalog = Catalog::embedded().unwrap().with_folder([file]).unwrap();
+        assert_eq!(catalog.get("static").unwrap().http_port, Some(8080));
+    }
+}

@@ -76,6 +76,11 @@ pub fn disconnect(folder: &Path) -> Result<Option<Connection>, CliError> {
     Ok(Some(found))
 }
 
+/// The application that a folder is when it is connected with none: the one of its own name.
+pub fn from_folder(folder: &Path) -> Option<AppName> {
+    folder.file_name().and_then(|name| AppName::from_folder(&name.to_string_lossy()))
+}
+
 fn config(folder: &Path) -> PathBuf {
     folder.join(".dotcloud").join("config")
 }

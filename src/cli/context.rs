@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::api::client::Client;
 use crate::model::AppName;
 
+use super::build_file::FILE_NAME;
 use super::connection;
 use super::error::CliError;
 use super::ui::Ui;
@@ -38,8 +39,9 @@ pub enum Answers {
 }
 
 impl Context {
-    /// The application that is meant: `-A`, `DOTCLOUD_APPLICATION`, or the one that this folder
-    /// or a folder above it is connected with.
+    /// The application that is meant: `-A`, `DOTCLOUD_APPLICATION`, the one that this folder or a
+    /// folder above it is connected with, or the one that `up` makes of the folder with the
+    /// build file.
     ///
     /// # Errors
     /// None of these says one.
@@ -47,7 +49,11 @@ impl Context {
         if let Some(app) = &self.application {
             return Ok(app.clone());
         }
-        connection::find(&self.folder)?.map(|found| found.application).ok_or_else(|| {
+        if let Some(found) = connection::find(&self.folder)? {
+            return Ok(found.application);
+        }
+        let built = self.folder.ancestors().find(|folder| folder.join(FILE_NAME).exists());
+        built.and_then(connection::from_folder).ok_or_else(|| {
             CliError::usage("No application specified.")
                 .hint("name it with `-A APPLICATION`")
                 .hint("or connect this folder with it: `dotcloud connect APPLICATION`")

@@ -84,10 +84,10 @@ pub async fn run(home: Home) -> Result<(), DaemonError> {
 async fn start_engine(home: &Home, store: &Store, proxy: &Proxy, http_port: u16) -> Result<Engine, DaemonError> {
     let home_id = home_id(home.dir());
     let config = DockerConfig { home_id: home_id.clone(), state_dir: home.dir().to_owned() };
-    let runtime = DockerRuntime::connect(config).await?;
+    let catalog = Catalog::embedded()?;
+    let runtime = DockerRuntime::connect_with(config, catalog.clone()).await?;
     let config = EngineConfig { home: home.dir().to_owned(), home_id, http_port };
     let traffic = Arc::new(ProxyTraffic::new(proxy.clone()));
-    let catalog = Catalog::embedded()?;
     Ok(Engine::start(config, store.clone(), runtime, traffic, catalog).await?)
 }
 

@@ -15,7 +15,12 @@ use super::runtime::RuntimeError;
 const MOST_MEMBERS: u32 = 64;
 
 /// True when the application itself is gone.
-pub async fn settle(inner: &Inner, app: &App, record: &AppRecord, observed: &ObservedApp) -> Result<bool, RuntimeError> {
+pub async fn settle(
+    inner: &Inner,
+    app: &App,
+    record: &AppRecord,
+    observed: &ObservedApp,
+) -> Result<bool, RuntimeError> {
     let empty = observed.containers.is_empty() && observed.network.is_none();
     if record.doomed && empty {
         bury_application(inner, app, record, observed).await?;
@@ -60,7 +65,12 @@ async fn bury_application(
     Ok(())
 }
 
-async fn discard_data(inner: &Inner, app: &App, record: &AppRecord, observed: &ObservedApp) -> Result<(), RuntimeError> {
+async fn discard_data(
+    inner: &Inner,
+    app: &App,
+    record: &AppRecord,
+    observed: &ObservedApp,
+) -> Result<(), RuntimeError> {
     for volume in &observed.volumes {
         inner.runtime.remove_volume(volume).await?;
     }

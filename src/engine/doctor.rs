@@ -15,7 +15,10 @@ impl Engine {
         let mut findings = Vec::new();
         match self.inner().runtime.info().await {
             Ok(info) => {
-                findings.push(ok("engine", format!("Docker {} (API {}) at {}", info.version, info.api_version, info.endpoint)));
+                findings.push(ok(
+                    "engine",
+                    format!("Docker {} (API {}) at {}", info.version, info.api_version, info.endpoint),
+                ));
                 findings.push(disk(&info));
                 findings.extend(self.inner().runtime.diagnose().await);
             }

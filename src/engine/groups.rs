@@ -71,7 +71,11 @@ fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHa
         type_name: service.type_name.clone(),
         password: service.password.clone().unwrap_or_default(),
         runtime: inner.runtime.clone(),
-        front: Arc::new(RoutedFront { route: route.clone(), routes: inner.routes.clone(), traffic: inner.traffic.clone() }),
+        front: Arc::new(RoutedFront {
+            route: route.clone(),
+            routes: inner.routes.clone(),
+            traffic: inner.traffic.clone(),
+        }),
         ledger: Arc::new(StoredLedger { route, store: inner.store.clone() }),
     });
     wake_on_change(app, &handle);
@@ -96,7 +100,10 @@ fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Ve
     };
     let of = |purpose| {
         let service = service.name.clone();
-        observed.containers.iter().filter(move |c| c.identity.purpose == purpose && c.identity.instance.service == service)
+        observed
+            .containers
+            .iter()
+            .filter(move |c| c.identity.purpose == purpose && c.identity.instance.service == service)
     };
     let member = |server: &crate::model::observed::ObservedContainer| {
         let index = server.identity.instance.index;

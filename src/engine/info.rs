@@ -39,12 +39,7 @@ impl Engine {
         let view = |record: ActivityRecord| {
             let mut details = record.details;
             details.insert("application".to_owned(), record.app.to_string());
-            ActivityView {
-                created_at: record.created_at,
-                category: record.category,
-                action: record.action,
-                details,
-            }
+            ActivityView { created_at: record.created_at, category: record.category, action: record.action, details }
         };
         Ok(records.into_iter().map(view).collect())
     }
@@ -52,7 +47,8 @@ impl Engine {
     async fn view(&self, app: &App) -> Result<AppView> {
         let record = app.record();
         let services = join_all(record.services.iter().map(|service| self.service_view(app, service))).await;
-        let mut revisions = record.services.iter().filter_map(|service| Some(service.serving.as_ref()?.revision.clone()));
+        let mut revisions =
+            record.services.iter().filter_map(|service| Some(service.serving.as_ref()?.revision.clone()));
         Ok(AppView {
             name: record.name.clone(),
             flavor: record.flavor.clone(),
@@ -68,9 +64,9 @@ impl Engine {
         let instances = (0..service.instances).map(|index| self.instance_view(service, index, &status));
         let kind = self.inner().catalog.get(&service.type_name);
         let data = kind.and_then(|kind| kind.data.as_ref());
-        let address = data.zip(service.front_port).map(|(data, port)| {
-            data_url(data, "127.0.0.1", port, service.password.as_deref().unwrap_or_default())
-        });
+        let address = data
+            .zip(service.front_port)
+            .map(|(data, port)| data_url(data, "127.0.0.1", port, service.password.as_deref().unwrap_or_default()));
         let is_web = data.is_none() && kind.is_some_and(|kind| kind.http_port.is_some());
         Ok(ServiceView {
             name: service.name.clone(),
@@ -99,8 +95,8 @@ impl Engine {
         let name = service.name.instance(index);
         let generation = service.serving.as_ref().map(|version| version.generation);
         let revision = service.serving.as_ref().map(|version| version.revision.clone());
-        let Some(container) = find(status, &name, Purpose::Member, None)
-            .or_else(|| find(status, &name, Purpose::Code, generation))
+        let Some(container) =
+            find(status, &name, Purpose::Member, None).or_else(|| find(status, &name, Purpose::Code, generation))
         else {
             return absent(name, revision);
         };

@@ -94,7 +94,8 @@ impl Inner {
 
     /// Front ports of all applications.
     pub fn taken_ports(&self) -> BTreeSet<u16> {
-        let ports = |app: Arc<App>| app.record().services.iter().filter_map(|service| service.front_port).collect::<Vec<_>>();
+        let ports =
+            |app: Arc<App>| app.record().services.iter().filter_map(|service| service.front_port).collect::<Vec<_>>();
         self.all_apps().into_iter().flat_map(ports).collect()
     }
 

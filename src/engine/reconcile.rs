@@ -120,7 +120,11 @@ impl Reconciler {
         self.under_way.remove(&target);
         let now = clock::monotonic();
         match done.result {
-            Ok(()) => self.backoff.succeeded(&target, matches!(done.step, Step::ReviveInstance { .. } | Step::RestartMember { .. }), now),
+            Ok(()) => self.backoff.succeeded(
+                &target,
+                matches!(done.step, Step::ReviveInstance { .. } | Step::RestartMember { .. }),
+                now,
+            ),
             Err(error) => {
                 let why = in_full(&error);
                 tracing::warn!(app = %self.app.name, "could not {}: {why}", done.step);
@@ -138,7 +142,11 @@ impl Reconciler {
     }
 
     /// Running instances of code services and where they are asked; workers are not asked.
-    fn probed(&self, record: &crate::store::AppRecord, observed: &ObservedApp) -> BTreeMap<Incarnation, Option<SocketAddr>> {
+    fn probed(
+        &self,
+        record: &crate::store::AppRecord,
+        observed: &ObservedApp,
+    ) -> BTreeMap<Incarnation, Option<SocketAddr>> {
         let running = observed
             .containers
             .iter()
@@ -166,4 +174,3 @@ pub fn in_full(error: &dyn std::error::Error) -> String {
     }
     text
 }
-

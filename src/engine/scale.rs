@@ -98,10 +98,14 @@ fn check_instances(service: &ServiceRecord, kind: &ServiceType, instances: u32) 
         return refuse(format!("The service \"{name}\" is no longer in the build file: push one that has it first."));
     }
     if instances == 0 {
-        return refuse(format!("The service \"{name}\" needs at least 1 instance: `dotcloud destroy {name}` removes it."));
+        return refuse(format!(
+            "The service \"{name}\" needs at least 1 instance: `dotcloud destroy {name}` removes it."
+        ));
     }
     if instances > MOST_INSTANCES {
-        return refuse(format!("{instances} instances of \"{name}\" are more than the {MOST_INSTANCES} of one machine."));
+        return refuse(format!(
+            "{instances} instances of \"{name}\" are more than the {MOST_INSTANCES} of one machine."
+        ));
     }
     let replicated = kind.data.as_ref().is_none_or(|data| data.replication.is_some());
     if instances > 1 && !replicated {

@@ -172,11 +172,17 @@ pub fn again(epoch: Epoch, basis: Option<&Basis<'_>>, service: &str, standings: 
     match recorded.report {
         _ if !recorded.running => match elected() {
             Ok(_) => Opening::Elect,
-            Err(why) => Opening::Wait(format!("waiting for {service}.{}, the master, to start again: {why}", epoch.master)),
+            Err(why) => {
+                Opening::Wait(format!("waiting for {service}.{}, the master, to start again: {why}", epoch.master))
+            }
         },
         _ if recorded.hung && (recorded.lost || elected().is_ok()) => Opening::Fence,
         Some(report) if report.loading.is_none() && !recorded.hung => {
-            if report.blank && !report.writable { emptied(service, recorded, &others) } else { Opening::Again }
+            if report.blank && !report.writable {
+                emptied(service, recorded, &others)
+            } else {
+                Opening::Again
+            }
         }
         _ => Opening::Wait(waiting(service, recorded)),
     }
@@ -193,7 +199,10 @@ fn emptied(service: &str, recorded: &Standing<'_>, others: &[Standing<'_>]) -> O
         [] => Opening::Again,
         [only] => Opening::Name(Choice {
             index: only.index,
-            because: format!("{service}.{} came back empty and only {service}.{} holds data", recorded.index, only.index),
+            because: format!(
+                "{service}.{} came back empty and only {service}.{} holds data",
+                recorded.index, only.index
+            ),
         }),
         _ => Opening::Stall(format!(
             "{service}.{}, the master, came back empty and several slaves hold data: name one to go on",

@@ -57,12 +57,26 @@ pub enum Event {
     Answered(Server),
     Missed(Server, Miss),
     /// `asked` is the moment of the `Ask` that this answers.
-    Reported { server: Server, asked: Moment, report: MemberReport },
+    Reported {
+        server: Server,
+        asked: Moment,
+        report: MemberReport,
+    },
     /// The server answers, but with an error to what was asked.
-    Complained { server: Server, error: String },
+    Complained {
+        server: Server,
+        error: String,
+    },
     /// The outcome of a `Command`; on success what the server says of itself afterwards.
-    Commanded { server: Server, change: RoleChange, result: Result<MemberReport, String> },
-    KillFailed { server: Server, error: String },
+    Commanded {
+        server: Server,
+        change: RoleChange,
+        result: Result<MemberReport, String>,
+    },
+    KillFailed {
+        server: Server,
+        error: String,
+    },
     /// The front has carried out the order with this number.
     FrontMoved(u64),
     /// Somebody is about to restart this member on purpose.
@@ -77,13 +91,28 @@ pub enum Action {
     Load,
     Commit(Epoch),
     /// Orders to the front are numbered and carried out in order.
-    Gate { order: u64 },
-    Open { order: u64, master: SocketAddr, epoch: u64 },
-    Refuse { order: u64, why: String },
+    Gate {
+        order: u64,
+    },
+    Open {
+        order: u64,
+        master: SocketAddr,
+        epoch: u64,
+    },
+    Refuse {
+        order: u64,
+        why: String,
+    },
     Kill(Server),
     Ping(Server),
-    Ask { server: Server, asked: Moment },
-    Command { server: Server, change: RoleChange },
+    Ask {
+        server: Server,
+        asked: Moment,
+    },
+    Command {
+        server: Server,
+        change: RoleChange,
+    },
     /// Store this account of a failover, in place of an earlier one of the same epoch.
     Record(Account),
     /// The restart of this member that was announced may begin.

@@ -93,7 +93,10 @@ enum Book {
     /// Asked, not answered.
     Reading,
     /// `again`: when to ask again; `None` while that is under way.
-    Unreadable { why: String, again: Option<Moment> },
+    Unreadable {
+        why: String,
+        again: Option<Moment>,
+    },
     Read(Option<Epoch>),
 }
 
@@ -308,7 +311,8 @@ impl Group {
 
     /// The open master's own words widen what its successors are measured against.
     fn reported(&mut self, server: Server) {
-        let (Some(reign), Some(report)) = (&mut self.reign, self.members.get(&server.index).and_then(Member::report)) else {
+        let (Some(reign), Some(report)) = (&mut self.reign, self.members.get(&server.index).and_then(Member::report))
+        else {
             return;
         };
         if server == reign.server && report.writable {
@@ -349,7 +353,10 @@ impl Group {
 
     /// What is known of the members, counting only reports asked for at or after `fresh`.
     fn standings(&self, fresh: Moment) -> Vec<Standing<'_>> {
-        self.members.values().map(|member| member.standing(fresh, self.now, &self.config, self.restarting(member.index))).collect()
+        self.members
+            .values()
+            .map(|member| member.standing(fresh, self.now, &self.config, self.restarting(member.index)))
+            .collect()
     }
 
     fn standings_but(&self, index: u32, fresh: Moment) -> Vec<Standing<'_>> {

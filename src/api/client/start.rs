@@ -23,18 +23,30 @@ const RETRY: Duration = Duration::from_millis(500);
 const LOG_LINES: usize = 8;
 
 impl Client {
-    /// Makes sure that a daemon answers which is no older than this program. An older one is
-    /// asked to end (what it does for the applications is on disk) and a new one is started.
+    /// Makes sure, once, that a daemon answers which is no older than this program. An older one
+    /// is asked to end (what it does for the applications is on disk) and a new one is started.
+    /// Every request does this first; `None` for a client that takes any daemon.
     ///
     /// # Errors
-    /// None answers and none may be started, or the started one does not answer.
-    pub async fn ready(&self) -> Result<Version> {
-        let running: Version = self.ask(Method::GET, "/v1/version").await?;
-        if !self.start || !Version::of_this_program().is_newer_than(&running) {
+    /// None answers, and the one that was started does not either.
+    pub async fn ready(&self) -> Result<Option<&Version>> {
+        let Some(ready) = &self.ready else { return Ok(None) };
+        let any = Self { home: self.home.clone(), start: self.start, ready: None };
+        ready.get_or_try_init(|| Box::pin(any.replace_older())).await.map(Some)
+    }
+
+    /// The daemon that runs, whatever its age.
+    pub async fn version(&self) -> Result<Version> {
+        self.ask(Method::GET, "/v1/version").await
+    }
+
+    async fn replace_older(&self) -> Result<Version> {
+        let running = self.version().await?;
+        if !Version::of_this_program().is_newer_than(&running) {
             return Ok(running);
         }
         self.shutdown().await?;
-        self.ask(Method::GET, "/v1/version").await
+        self.version().await
     }
 
     /// Ends the daemon; returns when its socket is gone. The applications' containers stay.

@@ -14,7 +14,10 @@ use super::log::DeployLog;
 use super::perform::{Deployment, Failed};
 
 /// Builds every service, or fails with the first that fails. Returns each with its image.
-pub async fn build_all(deployment: &Deployment<'_>, wanted: &[ServiceSpec]) -> Result<Vec<(ServiceSpec, String)>, Failed> {
+pub async fn build_all(
+    deployment: &Deployment<'_>,
+    wanted: &[ServiceSpec],
+) -> Result<Vec<(ServiceSpec, String)>, Failed> {
     deployment.log.say("Building the application...").await;
     let built = try_join_all(wanted.iter().map(|spec| build(deployment, spec))).await?;
     deployment.log.say(format!("Application ({}) build is done", deployment.app.name)).await;
@@ -53,7 +56,8 @@ async fn build(deployment: &Deployment<'_>, spec: &ServiceSpec) -> Result<String
 
 async fn build_spec(deployment: &Deployment<'_>, spec: &ServiceSpec) -> Result<BuildSpec, Failed> {
     let (inner, record) = (deployment.inner, &deployment.record);
-    let tree = inner.store.revision_file(&record.app, &record.revision).await.map_err(|error| Failed(in_full(&error)))?;
+    let tree =
+        inner.store.revision_file(&record.app, &record.revision).await.map_err(|error| Failed(in_full(&error)))?;
     let tree = tree.ok_or_else(|| Failed(format!("revision {} is gone", record.revision)))?;
     let mut env = spec.environment.clone();
     env.extend(record.environment.clone());
@@ -108,4 +112,3 @@ fn size_text(bytes: u64) -> String {
     let (kilo, mega) = (1024, 1024 * 1024);
     if bytes >= 10 * mega { format!("{}MB", bytes / mega) } else { format!("{}KB", bytes.div_ceil(kilo)) }
 }
-

@@ -1,8 +1,8 @@
 //! Deployments: scheduled in the store, performed one after the other, resumed by a daemon that
 //! was started again. The old version serves until every new instance answers.
 
-pub mod log;
 mod build;
+pub mod log;
 mod perform;
 mod rollout;
 mod tree;

@@ -100,7 +100,8 @@ impl Deployment<'_> {
     }
 
     fn code_services(&self, tree: &Tree) -> Vec<ServiceSpec> {
-        let is_code = |spec: &&ServiceSpec| self.inner.catalog.get(&spec.type_name).is_some_and(|kind| kind.data.is_none());
+        let is_code =
+            |spec: &&ServiceSpec| self.inner.catalog.get(&spec.type_name).is_some_and(|kind| kind.data.is_none());
         let is_asked = |spec: &&ServiceSpec| self.record.service.as_ref().is_none_or(|only| *only == spec.name);
         tree.stack.services.iter().filter(is_code).filter(is_asked).cloned().collect()
     }
@@ -172,8 +173,11 @@ impl Deployment<'_> {
         if let Err(Failed(error)) = self.save().await {
             tracing::error!("the end of deployment {} could not be recorded: {error}", self.record.id);
         }
-        let details =
-            [("revision", self.record.revision.clone()), ("build", self.record.id.clone()), ("succeeded", succeeded.to_string())];
+        let details = [
+            ("revision", self.record.revision.clone()),
+            ("build", self.record.id.clone()),
+            ("succeeded", succeeded.to_string()),
+        ];
         self.inner.record_activity(&name, "app", "deploy", &details).await;
         if succeeded {
             adopt::prune(self.inner, self.app).await;

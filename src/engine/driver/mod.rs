@@ -1,1 +1,135 @@
-//! x
+//! Performs what `failover` decides for one group: held connections to its servers, pidfds,
+//! timers, orders to the front, commits to the ledger.
+//!
+//! One task per group and one per server process. The group's task never waits for Docker,
+//! the front or the disk: every slow call runs beside it and comes back as an event. What is
+//! decided is not here.
+
+mod link;
+mod process;
+mod registry;
+mod resp;
+mod task;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::failover::Config;
+use crate::model::GroupStatus;
+
+use super::group::{GroupContext, ObservedMember};
+
+/// Why a switchover that was asked for did not take place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SwitchoverError {
+    /// The sentence says why, for example that nobody is synchronized.
+    #[error("cannot make another member the master: {0}")]
+    Refused(String),
+    #[error("the group was stopped meanwhile")]
+    Stopped,
+}
+
+/// How a driver is set apart from its defaults.
+#[derive(Debug, Clone)]
+pub struct Tuning {
+    pub group: Config,
+    /// How long a server may take to answer, connecting included.
+    pub answer_within: std::time::Duration,
+    /// Watch a process only when its cgroup names its container: a process id of a virtual
+    /// machine must not be taken for one of this machine.
+    pub verify_processes: bool,
+}
+
+/// The running driver of one group. Dropping it stops the driver.
+pub struct GroupHandle {
+    orders: mpsc::UnboundedSender<Order>,
+    status: watch::Receiver<GroupStatus>,
+    task: JoinHandle<()>,
+}
+
+/// What the engine asks of a driver.
+enum Order {
+    Observe(Vec<ObservedMember>),
+    PlanRestart(u32, oneshot::Sender<()>),
+    Switchover(Option<u32>, oneshot::Sender<Result<u32, String>>),
+    Stop,
+}
+
+// === impl Tuning ===
+
+impl Tuning {
+    pub fn new(service: &str) -> Self {
+        Self {
+            group: Config::new(service),
+            answer_within: std::time::Duration::from_millis(100),
+            verify_processes: true,
+        }
+    }
+}
+
+// === impl GroupHandle ===
+
+impl GroupHandle {
+    pub fn spawn(context: GroupContext) -> Self {
+        let tuning = Tuning::new(context.service.as_str());
+        Self::spawn_with(context, tuning)
+    }
+
+    pub fn spawn_with(context: GroupContext, tuning: Tuning) -> Self {
+        let (orders, receiver) = mpsc::unbounded_channel();
+        let (publisher, status) = watch::channel(GroupStatus {
+            phase: "gathering".to_owned(),
+            settled: false,
+            reason: None,
+            epoch: None,
+            members: Vec::new(),
+        });
+        let task = tokio::spawn(task::run(context, tuning, receiver, publisher));
+        Self { orders, status, task }
+    }
+
+    /// Tells what runs. Every member is listed that should exist or has a container; looks
+    /// are to be told in the order in which they were taken.
+    pub fn observe(&self, members: Vec<ObservedMember>) {
+        self.send(Order::Observe(members));
+    }
+
+    pub fn status(&self) -> watch::Receiver<GroupStatus> {
+        self.status.clone()
+    }
+
+    /// Announces that this member is about to be restarted on purpose. Returns when that may
+    /// begin: for the master, with the front gated. It may take up to a minute before it
+    /// counts as a failure.
+    pub async fn plan_restart(&self, index: u32) {
+        let (done, released) = oneshot::channel();
+        self.send(Order::PlanRestart(index, done));
+        // A driver that ended holds nothing back.
+        let _ = released.await;
+    }
+
+    /// Makes `to`, or the most advanced slave, the master. Returns the master's number. In a
+    /// stalled group, `to` is the word that decides.
+    ///
+    /// # Errors
+    /// When nobody can take over, or the driver is stopped.
+    pub async fn switchover(&self, to: Option<u32>) -> Result<u32, SwitchoverError> {
+        let (done, outcome) = oneshot::channel();
+        self.send(Order::Switchover(to, done));
+        outcome.await.map_err(|_| SwitchoverError::Stopped)?.map_err(SwitchoverError::Refused)
+    }
+
+    /// Ends the driver; the servers stay as they are.
+    pub async fn stop(self) {
+        self.send(Order::Stop);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a group's driver ended badly");
+        }
+    }
+
+    fn send(&self, order: Order) {
+        if self.orders.send(order).is_err() {
+            tracing::warn!("a group's driver has ended");
+        }
+    }
+}

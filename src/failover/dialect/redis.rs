@@ -71,7 +71,9 @@ fn read_info(info: &str) -> Result<MemberReport, ReadError> {
         writes: fields.number("rdb_changes_since_last_save").unwrap_or(0),
         empty,
         // A file of appended commands exists as soon as something was ever written or copied.
-        blank: empty && fields.number("aof_current_size").unwrap_or(0) == 0 && fields.number("master_repl_offset") == Some(0),
+        blank: empty
+            && fields.number("aof_current_size").unwrap_or(0) == 0
+            && fields.number("master_repl_offset") == Some(0),
         followers: fields.followers(),
         version: fields.text("redis_version").map(str::to_owned),
         used_memory: fields.number("used_memory"),
@@ -131,11 +133,7 @@ impl<'a> Fields<'a> {
 fn follower(text: &str) -> Option<Follower> {
     let parts: HashMap<&str, &str> = text.split(',').filter_map(|part| part.split_once('=')).collect();
     let addr = SocketAddr::new(parts.get("ip")?.parse().ok()?, parts.get("port")?.parse().ok()?);
-    Some(Follower {
-        addr,
-        position: parts.get("offset")?.parse().ok()?,
-        lag_seconds: parts.get("lag")?.parse().ok()?,
-    })
+    Some(Follower { addr, position: parts.get("offset")?.parse().ok()?, lag_seconds: parts.get("lag")?.parse().ok()? })
 }
 
 #[cfg(test)]

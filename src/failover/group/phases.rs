@@ -64,9 +64,10 @@ impl Group {
             (Opening::Wait(_) | Opening::Stall(_), _) if self.word(epoch).is_some() => {
                 Opening::Name(self.word(epoch).expect("just looked at"))
             }
-            (Opening::Again | Opening::Elect | Opening::Name(_), Some(rogue)) => {
-                Opening::Wait(format!("{} is a master though another one is recorded: ending it", self.name(rogue.index)))
-            }
+            (Opening::Again | Opening::Elect | Opening::Name(_), Some(rogue)) => Opening::Wait(format!(
+                "{} is a master though another one is recorded: ending it",
+                self.name(rogue.index)
+            )),
             (opening, _) => opening,
         }
     }
@@ -85,7 +86,9 @@ impl Group {
     pub(super) fn rogue(&self) -> Option<Server> {
         let master = self.epoch()?.master;
         let others = self.members.values().filter(|member| member.index != master);
-        others.filter(|member| member.report().is_some_and(|report| report.writable)).find_map(|m| Some(m.life.as_ref()?.server))
+        others
+            .filter(|member| member.report().is_some_and(|report| report.writable))
+            .find_map(|m| Some(m.life.as_ref()?.server))
     }
 
     fn gather(&mut self) -> Option<Phase> {
@@ -217,7 +220,9 @@ impl Group {
     fn demoted(&self, server: Server) -> bool {
         let life = self.members.get(&server.index).and_then(|member| member.life.as_ref());
         let opened = self.reign.as_ref().map(|reign| reign.opened).unwrap_or_default();
-        life.is_some_and(|life| life.report_asked > opened && life.report.as_ref().is_some_and(|report| !report.writable))
+        life.is_some_and(|life| {
+            life.report_asked > opened && life.report.as_ref().is_some_and(|report| !report.writable)
+        })
     }
 
     fn suspect(&mut self, server: Server) -> Option<Phase> {
@@ -411,7 +416,10 @@ impl Group {
         let waited = |member: &&super::member::Member| {
             let follows = member.report().is_some_and(|r| r.upstream == Some(basis.upstream) && r.was_linked);
             let standing = member.standing(fresh, self.now, &self.config, false);
-            member.index != change.old && follows && !standing.hung && standing.report.is_none_or(|report| report.link_up)
+            member.index != change.old
+                && follows
+                && !standing.hung
+                && standing.report.is_none_or(|report| report.link_up)
         };
         self.members.values().filter(waited).map(|member| member.index).collect()
     }
@@ -531,9 +539,11 @@ impl Group {
         let Some(change) = &self.change else { return };
         let Some(chosen) = change.choice else { return };
         let report = self.members.get(&chosen.server.index).and_then(|member| member.report());
-        let (history, position, writes) = report.map_or_else(Default::default, |r| (r.history.clone(), r.position, r.writes));
+        let (history, position, writes) =
+            report.map_or_else(Default::default, |r| (r.history.clone(), r.position, r.writes));
         let histories = [history].into();
-        self.reign = Some(Reign { server: chosen.server, addr: chosen.addr, histories, position, opened: self.now, writes });
+        self.reign =
+            Some(Reign { server: chosen.server, addr: chosen.addr, histories, position, opened: self.now, writes });
         self.account = change.account(self.now).map(|facts| super::status::Entry { facts, stored: false });
         let resumed = change.paused.is_some().then(|| self.server(change.old)).flatten();
         if let Some(old) = resumed {

@@ -124,7 +124,10 @@ impl Group {
     /// Only the master is pinged: a hung slave harms nobody.
     fn ping_due(&self, life: &Life) -> Option<Moment> {
         let master = self.epoch().is_some_and(|epoch| epoch.master == life.server.index);
-        if !master || life.pinged.under_way || !matches!(self.phase, Gathering | Steady | Suspect | Promoting | Repointing) {
+        if !master
+            || life.pinged.under_way
+            || !matches!(self.phase, Gathering | Steady | Suspect | Promoting | Repointing)
+        {
             return None;
         }
         let pause = match life.misses + life.busy {

@@ -1,0 +1,150 @@
+//! `service.toml`: what the platform must know of a type.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::Memory;
+
+use super::{CatalogError, Files};
+
+/// Whether pushes replace the service's instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Recreated at every push.
+    Code,
+    /// Created by the first push, never touched by later ones.
+    Data,
+}
+
+/// A type of service.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceType {
+    /// The folder's name; not written in the file.
+    #[serde(skip)]
+    pub name: String,
+    pub kind: Kind,
+    /// One line for lists.
+    pub summary: String,
+    /// Where an instance answers HTTP; `None` for types without a web front.
+    pub http_port: Option<u16>,
+    pub images: ImageRecipe,
+    /// Known `config` keys and what they are when the build file is silent.
+    #[serde(default)]
+    pub config: BTreeMap<String, serde_json::Value>,
+    /// Limits below this are accepted with a warning.
+    #[serde(default, deserialize_with = "memory")]
+    pub warn_below: Option<Memory>,
+    pub data: Option<DataSpec>,
+}
+
+/// How the type's images are made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRecipe {
+    /// `base`, or the shared folder whose image is the parent (`ARG PARENT`).
+    pub from: String,
+    /// Dockerfile of the instances' image.
+    #[serde(default = "dockerfile")]
+    pub runtime: String,
+    /// Dockerfile of the image that code is built in, on top of the instances' image.
+    pub build: Option<String>,
+}
+
+/// What makes a type a data service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSpec {
+    /// `REDIS` in `DOTCLOUD_DB_REDIS_URL`.
+    pub kind_variable: String,
+    pub url_scheme: String,
+    pub login: String,
+    pub port: u16,
+    /// Where the member's volume is mounted.
+    pub data_path: String,
+    /// The replication dialect; `None` for services of one instance.
+    pub replication: Option<String>,
+    /// The server's command; `{password}` and `{memory}` (bytes) are filled in.
+    pub server_command: Vec<String>,
+    /// Keeps the pod alive; must end at SIGTERM.
+    pub pod_command: Vec<String>,
+    /// What `dotcloud run db` starts without a command.
+    pub client_command: Vec<String>,
+    #[serde(default)]
+    pub client_env: BTreeMap<String, String>,
+}
+
+/// A client that is logged in, to be run in a member.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    pub command: Vec<String>,
+    pub env: BTreeMap<String, String>,
+}
+
+// === impl ServiceType ===
+
+impl ServiceType {
+    /// The command of a member's server; empty for code services.
+    pub fn member_command(&self, password: &str, memory: Memory) -> Vec<String> {
+        let fill = |text: &String| filled(text, password).replace("{memory}", &memory.bytes().to_string());
+        self.data.iter().flat_map(|data| &data.server_command).map(fill).collect()
+    }
+
+    /// The command of a member's pod; empty for code services.
+    pub fn pod_command(&self) -> Vec<String> {
+        self.data.iter().flat_map(|data| data.pod_command.clone()).collect()
+    }
+
+    pub fn client(&self, password: &str) -> Client {
+        let Some(data) = &self.data else { return Client::default() };
+        Client {
+            command: data.client_command.iter().map(|text| filled(text, password)).collect(),
+            env: data.client_env.iter().map(|(key, text)| (key.clone(), filled(text, password))).collect(),
+        }
+    }
+
+    /// What to tell who asks for this limit; `None` when it is enough.
+    pub fn memory_warning(&self, memory: Memory) -> Option<String> {
+        let enough = self.warn_below.filter(|enough| memory < *enough)?;
+        Some(format!("{} instances need about {enough}; with {memory} they may be killed", self.name))
+    }
+}
+
+fn filled(text: &str, password: &str) -> String {
+    text.replace("{password}", password)
+}
+
+// === reading ===
+
+/// The name of a type's file, for messages.
+pub(super) fn file(type_name: &str) -> String {
+    format!("{type_name}/service.toml")
+}
+
+/// `None` for shared folders, which have no `service.toml`.
+pub(super) fn parse(name: &str, files: &Files) -> Result<Option<ServiceType>, CatalogError> {
+    if name.starts_with('_') {
+        return Ok(None);
+    }
+    let invalid = |problem: &str| CatalogError::Invalid { file: file(name), problem: problem.to_owned() };
+    let bytes = files.get("service.toml").ok_or_else(|| invalid("the file is missing"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| invalid("the file is not UTF-8"))?;
+    let parsed: ServiceType =
+        toml::from_str(text).map_err(|source| CatalogError::Parse { file: file(name), source: source.into() })?;
+    match (parsed.kind, &parsed.data) {
+        (Kind::Data, None) => Err(invalid("[data] is required for kind = \"data\"")),
+        (Kind::Code, Some(_)) => Err(invalid("[data] is for kind = \"data\" only")),
+        _ => Ok(Some(ServiceType { name: name.to_owned(), ..parsed })),
+    }
+}
+
+fn dockerfile() -> String {
+    "Dockerfile".to_owned()
+}
+
+fn memory<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Memory>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,249 @@
+//! Applications and services as text: what `info` prints.
+
+use std::fmt::Write as _;
+
+use crate::api::types::{Application, Failover, Group, Instance, Member, Service};
+
+use super::table::{row, size, table};
+
+/// How many failovers are shown.
+const RECEIPTS: usize = 3;
+
+pub fn application(app: &Application) -> String {
+    let mut text = format!("=== {}\n", app.name);
+    field(&mut text, "flavor", &app.flavor);
+    field(&mut text, "state", &app.state);
+    if let Some(revision) = &app.revision {
+        field(&mut text, "revision", revision);
+    }
+    for hold in &app.holds {
+        field(&mut text, "waiting", hold);
+    }
+    if !app.services.is_empty() {
+        let head = row(["name", "type", "containers", "reserved memory", "used memory", "state"]);
+        let rows: Vec<_> = std::iter::once(head).chain(app.services.iter().map(overview)).collect();
+        let _ = write!(text, "services:\n{}", indent(&table(&rows)));
+    }
+    text.trim_end().to_owned()
+}
+
+fn overview(service: &Service) -> Vec<String> {
+    vec![
+        service.name.clone(),
+        service.service_type.clone(),
+        service.instance_count.to_string(),
+        service.reserved_memory.map(size).unwrap_or_default(),
+        service.memory_used.map_or("-".to_owned(), size),
+        summary(service),
+    ]
+}
+
+/// `3 of 4 up`, with what a group has to say.
+pub fn summary(service: &Service) -> String {
+    let up = service.instances.iter().filter(|instance| instance.state == "up").count();
+    let mut text = format!("{up} of {} up", service.instance_count);
+    if let Some(group) = service.group.as_ref().filter(|group| !group.settled) {
+        let _ = write!(text, ", {}", group.phase);
+    }
+    if !service.in_build_file {
+        text.push_str(", not in the build file");
+    }
+    text
+}
+
+pub fn service(service: &Service) -> String {
+    let mut text = format!("== {}\n", service.name);
+    field(&mut text, "type", &service.service_type);
+    field(&mut text, "instances", &service.instance_count.to_string());
+    field(&mut text, "reserved memory", &service.reserved_memory.map(size).unwrap_or_default());
+    if let Some(used) = service.memory_used {
+        field(&mut text, "used memory", &size(used));
+    }
+    if !service.in_build_file {
+        field(&mut text, "note", "not in the build file: it cannot be scaled until it is back in it");
+    }
+    list(&mut text, "config", service.runtime_config.iter().map(|(key, value)| format!("{key}: {value}")));
+    list(&mut text, "URLs", service.urls.iter().map(|url| format!("- {url}")));
+    if let Some(address) = &service.address {
+        field(&mut text, "address", address);
+    }
+    if let Some(members) = &service.group {
+        group(&mut text, &service.name, members);
+    }
+    for receipt in service.receipts.iter().rev().take(RECEIPTS) {
+        failover(&mut text, receipt);
+    }
+    for one in &service.instances {
+        instance(&mut text, &service.name, one);
+    }
+    text.trim_end().to_owned()
+}
+
+fn group(text: &mut String, service: &str, group: &Group) {
+    let epoch = group.epoch.map(|epoch| format!(", epoch {}", epoch.number)).unwrap_or_default();
+    let reason = group.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    field(text, "replication", &format!("{}{epoch}{reason}", group.phase));
+    let head = row(["instance", "role", "state", "replication_lag", "position"]);
+    let rows: Vec<_> = std::iter::once(head).chain(group.members.iter().map(|one| member(service, one))).collect();
+    let _ = writeln!(text, "{}", indent(&table(&rows)));
+}
+
+fn member(service: &str, member: &Member) -> Vec<String> {
+    let known = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        format!("{service}.{}", member.instance_id),
+        member.role.clone(),
+        member.percent.map_or(member.state.clone(), |percent| format!("{} {percent}%", member.state)),
+        known(member.replication_lag_seconds.map(|lag| format!("{lag:.1}s"))),
+        known(member.position.map(|position| position.to_string())),
+    ]
+}
+
+fn failover(text: &mut String, receipt: &Failover) {
+    let Failover { service, detected_at, cause, old_master, new_master, epoch, .. } = receipt;
+    let head = format!("{service}.{old_master} -> {service}.{new_master} at {detected_at} (epoch {epoch}): {cause}");
+    field(text, "failover", &head);
+    let mut steps = vec![
+        format!("fenced {}", milliseconds(receipt.fenced_ms)),
+        format!("promoted {}", milliseconds(receipt.promoted_ms)),
+        format!("opened {}", milliseconds(receipt.opened_ms)),
+    ];
+    steps.extend(receipt.first_write_ms.map(|ms| format!("first write {}", milliseconds(ms))));
+    steps.push(match receipt.resynchronised_ms {
+        Some(ms) => format!("{service}.{old_master} resynchronised {}", milliseconds(ms)),
+        None => format!("{service}.{old_master} not resynchronised yet"),
+    });
+    let _ = writeln!(text, "  {}", steps.join(", "));
+}
+
+/// After the detection.
+fn milliseconds(ms: f64) -> String {
+    format!("{ms:.0} ms")
+}
+
+fn instance(text: &mut String, service: &str, instance: &Instance) {
+    let _ = write!(text, "\n=== {service}.{}\n", instance.instance_id);
+    field(text, "state", &instance.state);
+    field(text, "datacenter", &instance.datacenter);
+    field(text, "host", &instance.host);
+    field(text, "container", &instance.container_name);
+    if let (Some(used), Some(limit)) = (instance.memory_used, instance.memory_limit) {
+        field(text, "memory", &format!("{} of {}", size(used), size(limit)));
+    }
+    field(text, "image", &instance.image_version);
+    if let Some(revision) = &instance.revision {
+        field(text, "revision", revision);
+    }
+    let ports = instance.ports.iter().filter(|port| port.name != "http");
+    list(text, "ports", ports.map(|port| format!("{}: {}", port.name, port.url)));
+}
+
+/// `name:            value`, the value in dotCloud's column; nothing without a value.
+fn field(text: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        let _ = writeln!(text, "{:16} {value}", format!("{name}:"));
+    }
+}
+
+fn list(text: &mut String, name: &str, items: impl Iterator<Item = String>) {
+    let mut items = items.peekable();
+    if items.peek().is_some() {
+        let _ = writeln!(text, "{name}:");
+        items.for_each(|item| {
+            let _ = writeln!(text, "  {item}");
+        });
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service from JSON, as a client gets it.
+    fn db() -> Service {
+        serde_json::from_value(serde_json::json!({
+            "name": "db", "service_type": "redis", "instance_count": 2, "reserved_memory": 268_435_456_u64,
+            "memory_used": 5_242_880, "runtime_config": {"maxmemory-policy": "noeviction"}, "stateful": true,
+            "address": "redis://root:secret@127.0.0.1:20001", "domains": [], "in_build_file": true,
+            "group": {
+                "phase": "steady", "settled": true, "epoch": {"number": 3, "master": 1},
+                "members": [
+                    {"instance_id": 0, "role": "slave", "state": "synchronizing", "percent": 43, "replication_lag_seconds": 0.25, "position": 5120},
+                    {"instance_id": 1, "role": "master", "state": "synchronized", "position": 9001},
+                ],
+            },
+            "receipts": [{
+                "service": "db", "detected_at": "2026-11-22T01:02:03.000004Z", "cause": "container died",
+                "old_master": 0, "new_master": 1, "epoch": 3, "fenced_ms": 3.2, "promoted_ms": 21.7, "opened_ms": 22.4,
+                "first_write_ms": 31.0, "resynchronised_ms": null,
+            }],
+            "instances": [{
+                "instance_id": 0, "container_name": "ramen-db-0", "datacenter": "local", "host": "localhost",
+                "image_version": "dotcloud/redis:1", "state": "up", "memory_used": 2_621_440, "memory_limit": 268_435_456_u64,
+                "ports": [{"name": "redis", "url": "redis://root:secret@127.0.0.1:20001"}, {"name": "http", "url": "http://x"}],
+            }],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn data_service_shows_its_roles_and_its_last_failover() {
+        insta::assert_snapshot!(service(&db()), @r"
+        == db
+        type:            redis
+        instances:       2
+        reserved memory: 256.0 M
+        used memory:     5.0 M
+        config:
+          maxmemory-policy: noeviction
+        address:         redis://root:secret@127.0.0.1:20001
+        replication:     steady, epoch 3
+          instance  role    state              replication_lag  position
+          db.0      slave   synchronizing 43%  0.2s             5120
+          db.1      master  synchronized       -                9001
+        failover:        db.0 -> db.1 at 2026-11-22T01:02:03.000004Z (epoch 3): container died
+          fenced 3 ms, promoted 22 ms, opened 22 ms, first write 31 ms, db.0 not resynchronised yet
+
+        === db.0
+        state:           up
+        datacenter:      local
+        host:            localhost
+        container:       ramen-db-0
+        memory:          2.5 M of 256.0 M
+        image:           dotcloud/redis:1
+        ports:
+          redis: redis://root:secret@127.0.0.1:20001
+        ");
+    }
+
+    #[test]
+    fn application_shows_its_services_and_what_it_waits_for() {
+        let mut www = db();
+        (www.name, www.service_type, www.group, www.memory_used) = ("www".into(), "python".into(), None, None);
+        (www.instance_count, www.in_build_file) = (4, false);
+        let app = Application {
+            name: "ramen".into(),
+            flavor: "live".into(),
+            billing: Default::default(),
+            services: vec![www, db()],
+            state: "up".into(),
+            revision: Some("rsync-1353777298695".into()),
+            holds: vec!["www.3 waits until www.2 answers".into()],
+        };
+        insta::assert_snapshot!(application(&app), @r"
+        === ramen
+        flavor:          live
+        state:           up
+        revision:        rsync-1353777298695
+        waiting:         www.3 waits until www.2 answers
+        services:
+          name  type    containers  reserved memory  used memory  state
+          www   python  4           256.0 M          -            1 of 4 up, not in the build file
+          db    redis   2           256.0 M          5.0 M        1 of 2 up
+        ");
+    }
+}

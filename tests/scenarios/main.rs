@@ -1,0 +1,5 @@
+//! Failover as a whole: the machine in seeded scenarios on simulated servers and time, and
+//! the driver on real Redis processes.
+
+mod processes;
+mod redis_servers;
