@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 
 pub use error::{ClientError, Refusal};
 pub use exec::{ExecClient, ExecReader, ExecWriter};
+pub use start::GAVE_WAY;
 pub use stream::Lines;
 
 use super::home::Home;
@@ -113,7 +114,10 @@ impl Client {
         let socket = self.home.socket();
         match UnixStream::connect(&socket).await {
             Ok(stream) => Ok(stream),
-            Err(_) if self.start => start::start(&self.home).await,
+            Err(_) if self.start => {
+                Box::pin(start::start(&self.home)).await?;
+                UnixStream::connect(&socket).await.map_err(|source| ClientError::Connect { socket, source })
+            }
             Err(source) => Err(ClientError::Connect { socket, source }),
         }
     }

@@ -79,6 +79,7 @@ pub enum Command {
     Dlist(dlist::Args),
     Dlogs(dlogs::Args),
     Activity(activity::Args),
+    Race(race::Args),
     Validate(validate::Args),
     Doctor(doctor::Args),
     Daemon(daemon::Args),

@@ -83,6 +83,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Dlist(args) => dlist::run(args, ctx).await,
         Command::Dlogs(args) => dlogs::run(args, ctx).await,
         Command::Activity(args) => activity::run(args, ctx).await,
+        Command::Race(args) => race::run(args, ctx).await,
         Command::Validate(mut args) => {
             args.json |= ctx.json;
             validate::run(&args).map_err(|error| CliError::failed(chain(&error)))

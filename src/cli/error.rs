@@ -27,6 +27,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (3, "timed out; the work goes on in the background"),
     (4, "the daemon or the Docker engine does not answer"),
     (5, "the deployment failed; what was running before still runs"),
+    (75, "`dotcloud daemon`: another daemon runs for this home"),
     (130, "interrupted"),
 ];
 

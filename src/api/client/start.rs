@@ -14,11 +14,14 @@ use super::{Client, ClientError, Result};
 use crate::api::home::Home;
 use crate::api::types::Version;
 
+/// The exit code of a daemon that finds another one running for its home.
+pub const GAVE_WAY: u8 = 75;
 /// How long a daemon may take from its start to its first answer.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Between two looks at the socket.
 const POLL: Duration = Duration::from_millis(10);
-/// After a daemon gave way to another one that does not answer either, a new one is started.
+/// After a daemon gave way to another one that does not answer either (it was just ending), a
+/// new one is started.
 const RETRY: Duration = Duration::from_millis(500);
 const LOG_LINES: usize = 8;
 
@@ -63,21 +66,22 @@ impl Client {
     }
 }
 
-/// Starts a daemon and connects to whichever answers first: of two that start at once, one
-/// gives way (with exit code 0) to the other.
-pub(super) async fn start(home: &Home) -> Result<UnixStream> {
+/// Starts a daemon and returns when one answers: of two that start at once, one gives way to
+/// the other.
+pub(super) async fn start(home: &Home) -> Result<()> {
     let mut child = spawn(home).map_err(|source| ClientError::Start { source })?;
-    let (socket, began) = (home.socket(), Instant::now());
+    let (asking, began) = (Client::passive(home.clone()), Instant::now());
     let mut gave_way: Option<Instant> = None;
-    loop {
-        if let Ok(stream) = UnixStream::connect(&socket).await {
-            return Ok(stream);
-        }
-        if began.elapsed() >= DEADLINE {
-            return Err(no_answer(home));
+    while began.elapsed() < DEADLINE {
+        // Its socket is there before it answers; when it fails meanwhile, the connection breaks.
+        let left = DEADLINE.saturating_sub(began.elapsed());
+        if let Ok(Ok(_)) = tokio::time::timeout(left, asking.version()).await {
+            return Ok(());
         }
         match (child.try_wait(), gave_way) {
-            (Ok(Some(status)), _) if !status.success() => return Err(ClientError::Died { log: tail(&home.log()) }),
+            (Ok(Some(status)), _) if status.code() != Some(i32::from(GAVE_WAY)) => {
+                return Err(ClientError::Died { log: tail(&home.log()) });
+            }
             (Ok(Some(_)), None) => gave_way = Some(Instant::now()),
             (Ok(Some(_)), Some(at)) if at.elapsed() >= RETRY => {
                 child = spawn(home).map_err(|source| ClientError::Start { source })?;
@@ -87,6 +91,7 @@ pub(super) async fn start(home: &Home) -> Result<UnixStream> {
         }
         tokio::time::sleep(POLL).await;
     }
+    Err(no_answer(home))
 }
 
 fn no_answer(home: &Home) -> ClientError {
