@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("plan", &["model", "catalog"]),
     ("proxy", &["model", "faults", "race"]),
     ("engine", &["model", "buildfile", "catalog", "plan", "failover", "faults", "race", "store"]),
-    ("docker", &["model", "engine::runtime"]),
+    ("docker", &["model", "catalog", "engine::runtime", "engine::view"]),
     ("api", &["api"]),
     ("api::types", &[]),
     ("api::client", &["api::home", "api::types"]),
