@@ -111,7 +111,7 @@ impl Deployment<'_> {
     async fn adopt(&self, tree: &Tree) -> Result<(), Failed> {
         let (inner, app) = (self.inner, self.app);
         let taken = inner.taken_ports();
-        let adopted = app.change(&inner.store, |record| Ok(adopt::adopt(inner, record, &tree.stack, taken))).await?;
+        let adopted = app.change(&inner.store, |record| adopt::adopt(inner, record, &tree.stack, taken)).await?;
         for name in &adopted.new_data {
             self.log.say_of(name, "Initializing the new service...").await;
         }
@@ -119,9 +119,6 @@ impl Deployment<'_> {
             let text = "This service is no longer in the build file: it keeps running as it is and cannot be scaled. \
                  `dotcloud destroy` removes it.";
             self.log.complain(name, text).await;
-        }
-        for problem in adopted.problems {
-            return Err(Failed(problem));
         }
         Ok(())
     }
