@@ -19,7 +19,7 @@ file=$(field Filename)
 [ -n "$file" ] || { echo "Error: no docker-compose for $architecture at $mirror" >&2; exit 1; }
 curl -fsSL -o "$scratch/compose.deb" "$mirror/$file"
 echo "$(field SHA256)  $scratch/compose.deb" | sha256sum --check --quiet
-dpkg-deb -x "$scratch/compose.deb" "$scratch/root"
+dpkg-deb -x "$scratch/compose.deb" "$scratch/unpacked"
 mkdir -p "$(dirname "$target")"
-install -m 755 "$scratch/root/usr/libexec/docker/cli-plugins/docker-compose" "$target"
+install -m 755 "$scratch/unpacked/usr/libexec/docker/cli-plugins/docker-compose" "$target"
 "$target" version >&2

@@ -7,11 +7,11 @@ use super::scan::{Failure, Scanned, SyntaxError, scan};
 use super::source::Source;
 use super::syntax;
 
-/// Readings of one file, at most. Each is linear in the file's length.
-const MAX_READINGS: usize = 24;
-/// Above this length a file is read a few times only; no real file comes near it.
+/// How often one file is read again, at most, after an edit. Each reading is linear in the file's
+/// length; the longest real file has 4 KiB.
+const MAX_EDITS: usize = 32;
 const LONG: usize = 64 * 1024;
-const MAX_READINGS_OF_LONG: usize = 3;
+const MAX_EDITS_OF_LONG: usize = 2;
 
 /// What could be read.
 pub(super) struct Document {
@@ -24,21 +24,24 @@ pub(super) struct Document {
 
 /// Reads as much of a text as possible.
 pub(super) fn read(source: &Source) -> Document {
-    let readings = if source.text().len() > LONG { MAX_READINGS_OF_LONG } else { MAX_READINGS };
-    let mut reading = Reading { source, text: source.text().to_owned(), tabs: false, diagnostics: Vec::new() };
-    for _ in 0..readings {
-        let scanned = scan(&Source::new(&reading.text));
+    let edits = if source.text().len() > LONG { MAX_EDITS_OF_LONG } else { MAX_EDITS };
+    let text = source.text().to_owned();
+    let mut reading = Reading { source, text, edits, tabs: false, diagnostics: Vec::new() };
+    loop {
+        let scanned = scan(source, &reading.text);
         if let Some(document) = reading.step(scanned) {
             return document;
         }
+        reading.edits -= 1;
     }
-    reading.give_up()
 }
 
 struct Reading<'s> {
     source: &'s Source<'s>,
     /// The text as mended so far.
     text: String,
+    /// Edits that are still allowed.
+    edits: usize,
     /// Tabs were found and replaced.
     tabs: bool,
     diagnostics: Vec<Diagnostic>,
@@ -48,7 +51,7 @@ impl Reading<'_> {
     /// Judges one pass. `None`: the text was changed and should be read again.
     fn step(&mut self, mut scanned: Scanned) -> Option<Document> {
         let failure = scanned.failure.take();
-        if !self.tabs && self.replace_tabs(&scanned, failure.as_ref()) {
+        if !self.tabs && self.edits > 0 && self.replace_tabs(&scanned, failure.as_ref()) {
             return None;
         }
         match failure {
@@ -67,14 +70,16 @@ impl Reading<'_> {
     }
 
     fn syntax_error(&mut self, error: &SyntaxError) -> Option<Document> {
-        if repair::tolerate(&mut self.text, error) {
+        if self.edits > 0 && repair::tolerate(&mut self.text, error) {
             return None;
         }
-        let follows_from_another = syntax::is_unknown_anchor(error) && !self.diagnostics.is_empty();
-        if !follows_from_another {
+        let anchor_may_be_set_aside = syntax::is_unknown_anchor(error) && !self.diagnostics.is_empty();
+        // Nobody knows how many spaces a tab was meant to be.
+        let from_tabs = self.tabs && syntax::is_about_columns(error);
+        if !anchor_may_be_set_aside && !from_tabs {
             self.diagnostics.push(syntax::explain(self.source, error));
         }
-        let set_aside = repair::blank_entry(&mut self.text, error);
+        let set_aside = self.edits > 0 && repair::blank_entry(&mut self.text, error);
         if set_aside { None } else { Some(self.give_up()) }
     }
 

@@ -8,7 +8,8 @@ use super::reader::{Entry, Reader};
 /// Build scripts of the time read at most `SERVICE_CONFIG_RUBY_VERSION`.
 const MAX_DEPTH: usize = 4;
 
-/// Every scalar as text; one inside a mapping under the names of both, joined by `_`.
+/// Every scalar as text; one inside a mapping under the names of both, joined by `_`. What no
+/// variable's name may contain is `_` too.
 pub(super) fn scalars(reader: &mut Reader, entries: &[Entry]) -> BTreeMap<String, String> {
     let mut exported = BTreeMap::new();
     gather(reader, entries, "", 0, &mut exported);
@@ -21,7 +22,8 @@ fn gather(reader: &mut Reader, entries: &[Entry], prefix: &str, depth: usize, in
         if !reader.visit(&entry.key_bytes) {
             return;
         }
-        let key = format!("{prefix}{}", entry.key);
+        let name = entry.key.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let key = format!("{prefix}{name}");
         match tree.content(entry.value) {
             Content::Scalar { text, .. } => drop(into.insert(key, text.clone())),
             Content::Mapping(_) if depth < MAX_DEPTH => {

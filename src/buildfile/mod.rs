@@ -68,6 +68,8 @@ fn check(source: &Source, document: Document, more_types: &[&str]) -> Parsed {
     let mut reader = Reader::new(source, &document.tree);
     reader.diagnostics = document.diagnostics;
     let entries = match document.root {
+        // What is left after setting broken entries aside may be no mapping: that is no finding.
+        Some(root) if !document.whole && !matches!(document.tree.content(root), Content::Mapping(_)) => Vec::new(),
         Some(root) => top_level(&mut reader, root),
         None if document.whole => {
             let hint = "Write a service's name and a colon, and below it, indented, \"type: python\"";

@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
         match self.tree.content(entry.value) {
             Content::Scalar { text, .. } => Some(text.clone()),
             other => {
-                let message = format!("{} must be a text, not {}", quoted(&entry.key), kind(other));
+                let message = format!("{} must be plain text, not {}", quoted(&entry.key), kind(other));
                 let hint = format!("Write \"{}: value\" in one line", entry.key);
                 self.error(self.place(entry), message, hint);
                 None
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
         match self.tree.content(id) {
             Content::Scalar { text, .. } => Some(text.clone()),
             other => {
-                let message = format!("An item of {} must be a text, not {}", quoted(list), kind(other));
+                let message = format!("An item of {} must be plain text, not {}", quoted(list), kind(other));
                 self.error(place, message, "Put the item in quotes if it contains \": \"");
                 None
             }
@@ -260,7 +260,7 @@ struct Gathered {
 /// How a value is called in a message.
 pub(super) fn kind(content: &Content) -> &'static str {
     match content {
-        Content::Scalar { .. } => "a text",
+        Content::Scalar { .. } => "plain text",
         Content::Sequence(_) => "a list",
         Content::Mapping(_) => "a mapping",
         Content::Alias(_) => "an alias",

@@ -10,6 +10,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::diagnostic::{Diagnostic, quoted};
 use super::node::{Content, Node, NodeId, Tree};
+use super::repair;
 use super::source::Source;
 
 /// Deeper nesting than this has no meaning in a build file.
@@ -45,14 +46,13 @@ pub(super) struct SyntaxError {
     pub(super) info: String,
     /// Where the outermost `[` or `{` stands that is still open.
     pub(super) open_flow: Option<usize>,
-    /// Where the last thing ends that was understood.
-    pub(super) understood: usize,
 }
 
-/// Reads the first document of a text.
-pub(super) fn scan(source: &Source) -> Scanned {
-    let mut builder = Builder::new(source);
-    for event in Parser::new_from_str(source.text()) {
+/// Reads the first document of `text`: the source's text, or an edited one of the same length.
+/// Places are told in the source.
+pub(super) fn scan(source: &Source, text: &str) -> Scanned {
+    let mut builder = Builder::new(source, text);
+    for event in Parser::new_from_str(text) {
         let outcome = match event {
             Ok((event, span)) => builder.take(event, span.start, span.end),
             Err(error) => Err(builder.syntax_error(*error.marker(), error.info())),
@@ -85,6 +85,7 @@ struct Open {
 
 struct Builder<'s> {
     source: &'s Source<'s>,
+    text: &'s str,
     offsets: Offsets,
     scanned: Scanned,
     open: Vec<Open>,
@@ -113,10 +114,11 @@ impl Offsets {
 // === impl Builder ===
 
 impl<'s> Builder<'s> {
-    fn new(source: &'s Source<'s>) -> Self {
+    fn new(source: &'s Source<'s>, text: &'s str) -> Self {
         Self {
             source,
-            offsets: Offsets::new(source.text()),
+            text,
+            offsets: Offsets::new(text),
             scanned: Scanned::default(),
             open: Vec::new(),
             anchors: HashMap::new(),
@@ -136,7 +138,9 @@ impl<'s> Builder<'s> {
                     self.scanned.verbatim.push(bytes.clone());
                 }
                 self.check_tag(tag.as_deref(), &bytes);
-                let content = Content::Scalar { text: text.into_owned(), plain };
+                let joined = self.text[bytes.clone()].contains(repair::JOINT);
+                let text = if joined { repair::fold(&text) } else { text.into_owned() };
+                let content = Content::Scalar { text, plain };
                 self.place(bytes.clone(), content, anchor)?;
             }
             Event::Alias(anchor) => self.place_alias(anchor, bytes.clone())?,
@@ -183,7 +187,7 @@ impl<'s> Builder<'s> {
     fn refuse_key(&mut self, id: NodeId) {
         self.scanned.unusable_key = true;
         let at = self.scanned.tree.node(id).bytes.start;
-        let text = self.source.text();
+        let text = self.text;
         let placeholder = text[at..].starts_with('{') && text[..at].ends_with('{');
         if let Some(open) = self.open.last_mut() {
             open.placeholder |= placeholder;
@@ -237,7 +241,7 @@ impl<'s> Builder<'s> {
             let message = format!("Values are nested deeper than {MAX_DEPTH} levels");
             return Err(Failure::Limit(Diagnostic::error(self.source.span(bytes), message)));
         }
-        let flow = self.source.text()[bytes.clone()].ends_with(['[', '{']);
+        let flow = self.text[bytes.clone()].ends_with(['[', '{']);
         let id = self.place(bytes, content, anchor)?;
         self.open.push(Open { id, key: None, flow, placeholder: false });
         Ok(())
@@ -246,7 +250,7 @@ impl<'s> Builder<'s> {
     fn end(&mut self, bytes: &Range<usize>) {
         let Some(open) = self.open.pop() else { return };
         if open.flow {
-            let text = self.source.text();
+            let text = self.text;
             let node = self.scanned.tree.node_mut(open.id);
             node.bytes.end = bytes.end.max(node.bytes.start);
             if open.placeholder {
@@ -265,7 +269,7 @@ impl<'s> Builder<'s> {
         if tag.is_yaml_core_schema() && HARMLESS.contains(&tag.suffix.as_str()) {
             return;
         }
-        let written = self.source.text()[bytes.clone()].split_whitespace().find(|word| word.starts_with('!'));
+        let written = self.text[bytes.clone()].split_whitespace().find(|word| word.starts_with('!'));
         let message = format!("Unknown tag {}", quoted(written.unwrap_or("!")));
         let hint = "Remove it, or put the value in quotes if the \"!\" belongs to it";
         self.scanned.diagnostics.push(Diagnostic::error(self.source.span(bytes.clone()), message).hint(hint));
@@ -277,7 +281,6 @@ impl<'s> Builder<'s> {
             at: self.offsets.byte(marker),
             info: info.to_owned(),
             open_flow: open_flow.map(|open| self.scanned.tree.node(open.id).bytes.start),
-            understood: self.understood,
         })
     }
 

@@ -97,12 +97,17 @@ impl Fields {
         let (message, example) = match content {
             _ if tree.is_nothing(owner.value) => ("is empty".to_owned(), "python"),
             Content::Scalar { text, .. } if PLATFORM_TYPES.contains(&text.as_str()) => {
-                ("must be a mapping, not a text".to_owned(), text.as_str())
+                ("must be a mapping, not plain text".to_owned(), text.as_str())
             }
             other => (format!("must be a mapping, not {}", kind(other)), "python"),
         };
         let message = format!("Service {} {message}", quoted(&owner.key));
-        let hint = format!("Write \"{}:\" and below it, indented, \"type: {example}\"", owner.key);
+        let hint = match content {
+            Content::Scalar { text, .. } if without_space(text).is_some() => {
+                format!("A space must follow the colon: write \"{}\"", without_space(text).unwrap_or_default())
+            }
+            _ => format!("Write \"{}:\" and below it, indented, \"type: {example}\"", owner.key),
+        };
         reader.error(reader.place(owner), message, hint);
         None
     }
@@ -121,13 +126,20 @@ impl Fields {
 
     fn warn_about_slips(&self, reader: &mut Reader) {
         for entry in self.entries.iter().filter(|entry| !KNOWN_KEYS.contains(&entry.key.as_str())) {
-            let Some(meant) = keys::meant(&entry.key) else { continue };
+            // A missing type is an error of its own, which names the slip.
+            let Some(meant) = keys::meant(&entry.key).filter(|&meant| meant != "type") else { continue };
             if self.get(meant).is_none() {
                 let message = format!("The platform has no key {}; only build scripts see it", quoted(&entry.key));
                 reader.warn(entry.key_bytes.clone(), message, format!("Did you mean \"{meant}\"?"));
             }
         }
     }
+}
+
+/// `type:python` with its space; `None` for other texts.
+fn without_space(text: &str) -> Option<String> {
+    let (key, value) = text.split_once(':')?;
+    KNOWN_KEYS.contains(&key).then(|| format!("{key}: {}", value.split(' ').next().unwrap_or_default()))
 }
 
 fn check_name(reader: &mut Reader, owner: &Entry) -> Option<ServiceName> {

@@ -8,22 +8,29 @@ pub(super) fn is_unknown_anchor(error: &SyntaxError) -> bool {
     error.info.contains("unknown anchor")
 }
 
+/// True for what a wrong number of spaces before a line can cause.
+pub(super) fn is_about_columns(error: &SyntaxError) -> bool {
+    const SAID: &[&str] =
+        &["expected key", "mapping values", "invalid indentation", "expect ':'", "expected '-'", "':' "];
+    SAID.iter().any(|said| error.info.contains(said))
+}
+
 /// Words one syntax error. What is not known here is passed on as the YAML parser said it.
 pub(super) fn explain(source: &Source, error: &SyntaxError) -> Diagnostic {
     let place = Place { source, error };
     let info = error.info.as_str();
     let says = |part: &str| info.contains(part);
+    if error.open_flow.is_some() && (says("flow") || is_about_columns(error)) {
+        return place.open_bracket();
+    }
     if says("':' ") || says("expect ':'") || says("expected ':'") {
         return place.missing_colon();
     }
     if says("mapping values are not allowed") {
         return place.second_colon();
     }
-    if says("did not find expected key") || says("invalid indentation") && error.open_flow.is_none() {
+    if says("did not find expected key") || info == "invalid indentation" {
         return place.misaligned();
-    }
-    if says("flow") || error.open_flow.is_some() && says("expected") {
-        return place.open_bracket();
     }
     if says("unexpected end of stream") || says("unexpected document indicator") {
         return place.line("This quote is never closed", "Close it with the same quote at the end of the value");
@@ -65,8 +72,8 @@ const WORDINGS: &[(&str, &str, &str)] = &[
     ("expected node content", "A value is missing here", "If the character belongs to the value, put it in quotes"),
     (
         "invalid indentation in quoted scalar",
-        "The value in quotes goes on in a line that is not indented",
-        "Indent that line deeper than the key",
+        "This quote is not closed in its line",
+        "Close it, or indent the lines in which the value goes on",
     ),
     ("recursion limit", "Values are nested too deeply", "A build file needs four levels"),
     (
@@ -109,7 +116,7 @@ impl Place<'_> {
         let text = &self.source.text()[content.clone()];
         let span = self.source.span(content);
         let hint = match text.split_once(':') {
-            Some((key, value)) if !value.is_empty() && !key.contains(' ') => {
+            Some((key, value)) if value.starts_with(|c: char| !c.is_whitespace()) && !key.contains(' ') => {
                 format!("A space must follow the colon: write \"{key}: {value}\"")
             }
             _ => "Write \"key: value\", or \"key:\" with indented lines below it".to_owned(),
@@ -120,7 +127,7 @@ impl Place<'_> {
     fn second_colon(&self) -> Diagnostic {
         let number = self.source.line_at(self.error.at);
         let content = self.source.content(number);
-        let before = &self.source.text()[content.start..self.error.at.max(content.start)];
+        let before = self.source.text().get(content.start..self.error.at).unwrap_or_default();
         if before.contains(": ") || before.starts_with("- ") {
             let hint = "Put the value in quotes if the colon belongs to it, else begin a new line for the second key";
             return self.line("A second \": \" in one line", hint);
@@ -142,8 +149,10 @@ impl Place<'_> {
             return self.word_by_table();
         };
         // An anchor or a tag may stand before the bracket.
-        let at = self.source.text()[node..].find(['[', '{']).map_or(node, |offset| node + offset);
-        let (open, closing) = if self.source.text()[at..].starts_with('[') { ("[", "]") } else { ("{", "}") };
+        let text = self.source.text().get(node..).unwrap_or_default();
+        let at = node + text.find(['[', '{']).unwrap_or(0);
+        let list = self.source.text().get(at..).is_some_and(|text| text.starts_with('['));
+        let (open, closing) = if list { ("[", "]") } else { ("{", "}") };
         let here = self.source.span(self.error.at..self.error.at + 1);
         let hint = format!("Expected \",\" or \"{closing}\" at line {}, column {}", here.line, here.column);
         let message = format!("The list or mapping that this \"{open}\" begins is not closed properly");

@@ -46,9 +46,12 @@ pub fn locate(given: Option<&Path>) -> Result<PathBuf, BuildFileError> {
     match given {
         None => {
             let dir = std::env::current_dir().map_err(BuildFileError::CurrentFolder)?;
-            let found = dir.ancestors().find(|dir| exists(&dir.join(FILE_NAME)));
-            let near = || near_name(&dir);
-            own_file(found.ok_or_else(|| BuildFileError::NotAbove { near: near(), dir: dir.clone() })?)
+            match dir.ancestors().find(|dir| exists(&dir.join(FILE_NAME))) {
+                // Shown as people would write it.
+                Some(found) if found == dir => own_file(Path::new("")),
+                Some(found) => own_file(found),
+                None => Err(BuildFileError::NotAbove { near: near_name(&dir), dir }),
+            }
         }
         Some(dir) if dir.is_dir() => match exists(&dir.join(FILE_NAME)) {
             true => own_file(dir),
@@ -127,11 +130,16 @@ fn exists(path: &Path) -> bool {
 fn own_file(dir: &Path) -> Result<PathBuf, BuildFileError> {
     let path = dir.join(FILE_NAME);
     let failed = |source| BuildFileError::Read { path: path.clone(), source };
-    if path.canonicalize().map_err(failed)?.starts_with(dir.canonicalize().map_err(failed)?) {
+    if path.canonicalize().map_err(failed)?.starts_with(folder_of(&path).canonicalize().map_err(failed)?) {
         Ok(path)
     } else {
         Err(BuildFileError::LeadsOut(path))
     }
+}
+
+/// The folder a build file lies in: the root of its tree.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn near_name(dir: &Path) -> Option<&'static str> {

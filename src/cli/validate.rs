@@ -49,8 +49,7 @@ fn print(to: &mut dyn std::io::Write, text: &str) {
 
 fn validate(path: &Path, text: &[u8]) -> Parsed {
     let mut parsed = buildfile::parse(text, &[]);
-    let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    build_file::check_tree(root, &mut parsed, MissingApproot::Warn);
+    build_file::check_tree(build_file::folder_of(path), &mut parsed, MissingApproot::Warn);
     parsed
 }
 
@@ -167,7 +166,7 @@ mod tests {
         let summary = |text: &str| summary("a.yml", &buildfile::parse(text.as_bytes(), &[]));
         assert_eq!(summary("www:\n  type: static\n"), "a.yml: valid, 1 service");
         assert_eq!(summary("www:\n  type: opa\ndb:\n  type: redis\n"), "a.yml: valid, 2 services, 1 warning");
-        assert_eq!(summary("www:\n  typ: x\n"), "a.yml: not valid, 1 error, 1 warning");
+        assert_eq!(summary("www:\n  env: x\n"), "a.yml: not valid, 1 error, 1 warning");
     }
 
     #[test]

@@ -83,8 +83,8 @@ fn host_of(context: &str, folder: &Path) -> Option<String> {
 
 fn supported(endpoint: Endpoint) -> Result<Endpoint> {
     let tls = env::var_os("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
-    let plain = ["unix://", "tcp://", "http://"].iter().any(|scheme| endpoint.host.starts_with(scheme));
-    if plain && !(tls && !endpoint.host.starts_with("unix://")) {
+    let over_tcp = ["tcp://", "http://"].iter().any(|scheme| endpoint.host.starts_with(scheme));
+    if endpoint.host.starts_with("unix://") || (over_tcp && !tls) {
         return Ok(endpoint);
     }
     let reason = "only unix:// and tcp:// without TLS are supported; forward a TLS or SSH endpoint to a local \

@@ -51,7 +51,8 @@ pub const EDGES: &[Edge] = &[
     edge(Gathering, Draining, "the recorded master is dead, a replica is in step"),
     edge(Gathering, Gating, "the recorded master hangs, a replica is in step"),
     edge(Gathering, Stalled, "it would be a guess, or the store cannot be read"),
-    edge(Stalled, Gathering, "the reason is gone, or somebody gave the word"),
+    edge(Stalled, Gathering, "the reason is gone"),
+    edge(Stalled, Electing, "somebody named the master"),
     // Watching.
     edge(Steady, Suspect, "the master missed an answer"),
     edge(Suspect, Steady, "the master answered"),

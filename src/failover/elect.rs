@@ -20,6 +20,8 @@ pub struct Standing<'a> {
     /// It is being restarted on purpose: neither wait for votes nor replace it.
     pub restarting: bool,
     pub leaving: bool,
+    /// Its link is up and it has all that the master had a moment ago.
+    pub in_step: bool,
     /// Its latest report; for an election, one that was asked for after the fence.
     pub report: Option<&'a MemberReport>,
     /// Its latest complaint, if it answers with errors.
@@ -124,9 +126,8 @@ fn fitness<'a>(basis: &Basis<'_>, standing: &Standing<'a>) -> Result<&'a MemberR
 /// Why nobody can take over.
 pub fn successor(basis: &Basis<'_>, standings: &[Standing<'_>], wanted: Option<u32>) -> Result<Choice, String> {
     let lax = Basis { position: 0, ..basis.clone() };
-    let linked = |s: &&Standing<'_>| s.report.is_some_and(|report| report.link_up);
     let able = standings.iter().filter(|s| wanted.map_or(!s.leaving, |index| s.index == index));
-    let able: Vec<Standing<'_>> = able.filter(linked).copied().collect();
+    let able: Vec<Standing<'_>> = able.filter(|s| s.in_step).copied().collect();
     choose(&lax, &able).map_err(|_| match wanted {
         Some(index) => format!("{}.{index} is not a synchronized slave", basis.service),
         None => "no other member is a synchronized slave".to_owned(),

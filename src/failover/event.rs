@@ -12,7 +12,7 @@ use super::dialect::{MemberReport, RoleChange};
 pub struct Moment(pub Duration);
 
 /// One process of one member. Restarted, a member is another server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Server {
     pub index: u32,
     /// Given by the driver; grows with every new process of any member.

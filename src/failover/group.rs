@@ -11,7 +11,7 @@ mod tend;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct Config {
     pub ask_at_once: Duration,
     /// How long the replicas may read what the old master sent.
     pub drain_limit: Duration,
+    /// How long a switchover that was asked for waits for somebody who can take over.
+    pub wish_limit: Duration,
     /// How long a planned switchover waits for the replica, with writes held back.
     pub handover_limit: Duration,
     /// How long the front's word is waited for. It is a courtesy to sessions: what keeps two
@@ -114,7 +116,10 @@ struct Reign {
     server: Server,
     addr: SocketAddr,
     histories: BTreeSet<String>,
+    /// The furthest it was seen.
     position: u64,
+    /// Its latest positions and when they were heard, oldest first.
+    heard: VecDeque<(Moment, u64)>,
     opened: Moment,
     /// Its count of writes when it was promoted.
     writes: u64,
@@ -171,6 +176,23 @@ struct Planned {
 #[derive(Debug)]
 struct Wish {
     to: Option<u32>,
+    /// When it is refused if nobody could take over until then.
+    until: Moment,
+}
+
+// === impl Reign ===
+
+impl Reign {
+    /// More than the reports that can arrive while one of a slave is on its way.
+    const REMEMBERED: usize = 64;
+
+    fn saw(&mut self, now: Moment, position: u64) {
+        self.position = self.position.max(position);
+        self.heard.push_back((now, position));
+        if self.heard.len() > Self::REMEMBERED {
+            self.heard.pop_front();
+        }
+    }
 }
 
 // === impl Config ===
@@ -191,6 +213,7 @@ impl Config {
             ask_soon: ms(20),
             ask_at_once: ms(4),
             drain_limit: ms(250),
+            wish_limit: ms(3_000),
             handover_limit: ms(1_000),
             gate_limit: ms(500),
             repoint_limit: ms(2_000),
@@ -264,7 +287,10 @@ impl Group {
             }
             Event::FrontMoved(order) => self.front.done = self.front.done.max(order),
             Event::RestartPlanned(index) => self.restart_planned(index),
-            Event::SwitchoverAsked(to) => self.wish = Some(Wish { to }),
+            Event::SwitchoverAsked(to) => {
+                let until = self.now.after(self.config.wish_limit);
+                self.wish = Some(Wish { to, until });
+            }
         }
     }
 
@@ -316,12 +342,27 @@ impl Group {
             return;
         };
         if server == reign.server && report.writable {
-            reign.position = reign.position.max(report.position);
+            reign.saw(self.now, report.position);
             reign.histories.insert(report.history.clone());
         } else if report.link_up && report.upstream == Some(reign.addr) {
             reign.histories.insert(report.history.clone());
+            self.measure(server);
         }
         self.advance_account(server);
+    }
+
+    /// A slave whose link is up is in step once it has what the master had before the slave
+    /// was asked: after a full copy Redis may take a second to begin with the writes since.
+    fn measure(&mut self, server: Server) {
+        let Some(reign) = &self.reign else { return };
+        let heard = &reign.heard;
+        let had = |asked: Moment| heard.iter().rev().find(|(at, _)| *at <= asked).map_or(0, |(_, position)| *position);
+        let member = self.members.get_mut(&server.index).and_then(|member| member.life.as_mut());
+        if let Some(life) = member
+            && let Some(report) = &life.report
+        {
+            life.in_step = report.position >= had(life.report_asked);
+        }
     }
 
     // --- questions
@@ -345,10 +386,7 @@ impl Group {
     }
 
     fn restarting(&self, index: u32) -> bool {
-        self.planned.as_ref().is_some_and(|planned| {
-            let changed = self.server(index).is_some_and(|server| server != planned.server);
-            planned.server.index == index && planned.until > self.now && !changed
-        })
+        self.planned.as_ref().is_some_and(|planned| planned.server.index == index)
     }
 
     /// What is known of the members, counting only reports asked for at or after `fresh`.
@@ -412,7 +450,19 @@ impl Group {
         }
     }
 
+    /// A planned restart is over when another process runs or its time is up.
+    fn forget_restart(&mut self) {
+        let over = |planned: &Planned| {
+            let successor = self.server(planned.server.index).is_some_and(|server| server != planned.server);
+            successor || planned.until <= self.now
+        };
+        if self.planned.as_ref().is_some_and(over) {
+            self.planned = None;
+        }
+    }
+
     fn settle(&mut self) {
+        self.forget_restart();
         for _ in 0..32 {
             let Some(to) = self.step() else { return };
             self.go(to);

@@ -36,7 +36,8 @@ pub struct ServiceSpec {
     pub processes: Processes,
     pub exclude_bundler_groups: Vec<String>,
     /// Every scalar of the service as text, exported to build scripts as `SERVICE_<KEY>`. A scalar
-    /// inside a mapping has the names of both: `config_ruby_version`.
+    /// inside a mapping has the names of both: `config_ruby_version`. Keys are letters, digits and
+    /// `_`; the case is as written.
     pub exported: BTreeMap<String, String>,
 }
 

@@ -80,20 +80,17 @@ impl Refusal {
         let title = escape(&self.title());
         let mut body = format!("<h1>{title}</h1>\n<p>{}</p>\n", escape(&self.cause));
         if let Some((app, service)) = &self.place {
-            let _ = write!(
+            let (app, service) = (escape(app), escape(service));
+            let _ = writeln!(
                 body,
-                "<p>Application <b>{}</b>, service <b>{}</b>. Its log: \
-                 <code>dotcloud -A {} logs {}</code></p>\n",
-                escape(app),
-                escape(service),
-                escape(app),
-                escape(service)
+                "<p>Application <b>{app}</b>, service <b>{service}</b>. \
+                 Its log: <code>dotcloud -A {app} logs {service}</code></p>"
             );
         }
         if !self.hosts.is_empty() {
             let item = |host: &String| format!("<li>{}</li>", escape(host));
             let items: String = self.hosts.iter().map(item).collect();
-            let _ = write!(body, "<p>Known hosts:</p>\n<ul>{items}</ul>\n");
+            let _ = writeln!(body, "<p>Known hosts:</p>\n<ul>{items}</ul>");
         }
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\

@@ -51,6 +51,10 @@ pub(super) struct Wires {
     pub applied: watch::Sender<u64>,
 }
 
+/// A table as one thread holds it. The inner count is shared between threads, and every
+/// request would contend for it; the outer one is the thread's own.
+pub(super) type LocalTable = Rc<Arc<LiveTable>>;
+
 /// The state of one thread.
 pub(super) struct Worker {
     pub index: usize,
@@ -59,8 +63,7 @@ pub(super) struct Worker {
     pub sessions: Sessions,
     /// Woken for every new table, after it is in place.
     pub changed: Notify,
-    /// Two counts: the inner is shared between threads, the outer costs nothing to clone.
-    table: RefCell<Rc<Arc<LiveTable>>>,
+    table: RefCell<LocalTable>,
     tables: watch::Receiver<Arc<LiveTable>>,
     listeners: RefCell<HashMap<ListenerId, JoinHandle<()>>>,
 }
@@ -92,7 +95,7 @@ impl Worker {
 
     /// The table this thread works by. What is chosen from it must be entered (counted in)
     /// before the next await.
-    pub fn table(&self) -> Rc<Arc<LiveTable>> {
+    pub fn table(&self) -> LocalTable {
         Rc::clone(&self.table.borrow())
     }
 

@@ -159,9 +159,9 @@ async fn a_python_service_is_built_and_serves_with_four_workers() {
             .await;
             assert!(!logged.is_empty());
 
+            assert_eq!(get(addr, "/.dotcloud/recipe.json").await.unwrap().0, 404);
             home.exec(&id, &["touch", "/home/dotcloud/current/maintenance"]).await;
             assert_eq!(get(addr, "/").await.unwrap().0, 503);
-            assert_eq!(get(addr, "/.dotcloud/recipe.json").await.unwrap().0, 404);
             let begun = Instant::now();
             home.runtime.stop(&id, 20).await.unwrap();
             eprintln!("graceful stop took {:?}", begun.elapsed());

@@ -251,3 +251,31 @@ async fn logs_are_split_by_stream_and_end_with_the_container() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn observing_six_containers_takes_milliseconds() {
+    Home::new()
+        .await
+        .run(|home| async move {
+            for number in 0..6 {
+                home.runtime.start(&home.idle(&format!("db.{number}")).await).await.unwrap();
+            }
+            let mut times = Vec::new();
+            for _ in 0..21 {
+                let begun = Instant::now();
+                assert_eq!(home.runtime.observe(&home.app).await.unwrap().containers.len(), 6);
+                times.push(begun.elapsed());
+            }
+            times.sort();
+            eprintln!("observe: median {:?}, slowest {:?}", times[10], times[20]);
+            assert!(times[10] < Duration::from_millis(250), "{times:?}");
+            let id = home.runtime.observe(&home.app).await.unwrap().containers.remove(0).id;
+            let begun = Instant::now();
+            home.runtime.memory_used(&id).await.unwrap();
+            eprintln!("memory_used: {:?}", begun.elapsed());
+            let begun = Instant::now();
+            home.runtime.kill(&id).await.unwrap();
+            eprintln!("kill: {:?}", begun.elapsed());
+        })
+        .await;
+}

@@ -3,3 +3,6 @@
 
 mod processes;
 mod redis_servers;
+mod seeds;
+mod servers;
+mod simulator;

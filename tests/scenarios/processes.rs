@@ -47,7 +47,7 @@ impl Servers {
         if let Some(mut dead) = member.child.take() {
             dead.wait().unwrap();
         }
-        let options = "--appendonly yes --appendfsync everysec --repl-diskless-sync-delay 0 --repl-backlog-size 64mb \
+        let options = "--appendonly yes --appendfsync everysec --repl-diskless-sync no --repl-backlog-size 64mb \
                        --bind 127.0.0.1 --replicaof 127.0.0.1 1 --save";
         let child = Command::new("redis-server")
             .args(options.split_whitespace())
@@ -176,26 +176,70 @@ impl Runtime for Servers {
         self.events.subscribe()
     }
 
-    async fn info(&self) -> Result<EngineInfo> { none() }
-    async fn observe(&self, _: &AppName) -> Result<ObservedApp> { none() }
-    async fn apps(&self) -> Result<Vec<AppName>> { none() }
-    async fn memory_used(&self, _: &str) -> Result<u64> { none() }
-    async fn ensure_network(&self, _: &AppName, _: Option<&str>) -> Result<ObservedNetwork> { none() }
-    async fn remove_network(&self, _: &AppName) -> Result<()> { none() }
-    async fn ensure_volume(&self, _: &AppName, _: &str) -> Result<()> { none() }
-    async fn remove_volume(&self, _: &str) -> Result<()> { none() }
-    async fn start(&self, _: &ContainerSpec) -> Result<String> { none() }
-    async fn restart(&self, _: &str) -> Result<()> { none() }
-    async fn stop(&self, _: &str, _: u32) -> Result<()> { none() }
-    async fn pause(&self, _: &str) -> Result<()> { none() }
-    async fn unpause(&self, _: &str) -> Result<()> { none() }
-    async fn remove(&self, _: &str) -> Result<()> { none() }
-    async fn set_memory(&self, _: &str, _: Memory) -> Result<()> { none() }
-    async fn ensure_type(&self, _: &str, _: Progress) -> Result<TypeImages> { none() }
-    async fn build(&self, _: &BuildSpec, _: Progress) -> Result<BuiltImage> { none() }
-    async fn image_exists(&self, _: &str) -> Result<bool> { none() }
-    async fn remove_image(&self, _: &str) -> Result<()> { none() }
-    async fn app_images(&self, _: &AppName) -> Result<Vec<String>> { none() }
-    async fn exec(&self, _: &str, _: &ExecSpec) -> Result<ExecSession> { none() }
-    async fn logs(&self, _: &str, _: Option<u32>, _: bool) -> Result<mpsc::Receiver<LogLine>> { none() }
+    async fn info(&self) -> Result<EngineInfo> {
+        none()
+    }
+    async fn observe(&self, _: &AppName) -> Result<ObservedApp> {
+        none()
+    }
+    async fn apps(&self) -> Result<Vec<AppName>> {
+        none()
+    }
+    async fn memory_used(&self, _: &str) -> Result<u64> {
+        none()
+    }
+    async fn ensure_network(&self, _: &AppName, _: Option<&str>) -> Result<ObservedNetwork> {
+        none()
+    }
+    async fn remove_network(&self, _: &AppName) -> Result<()> {
+        none()
+    }
+    async fn ensure_volume(&self, _: &AppName, _: &str) -> Result<()> {
+        none()
+    }
+    async fn remove_volume(&self, _: &str) -> Result<()> {
+        none()
+    }
+    async fn start(&self, _: &ContainerSpec) -> Result<String> {
+        none()
+    }
+    async fn restart(&self, _: &str) -> Result<()> {
+        none()
+    }
+    async fn stop(&self, _: &str, _: u32) -> Result<()> {
+        none()
+    }
+    async fn pause(&self, _: &str) -> Result<()> {
+        none()
+    }
+    async fn unpause(&self, _: &str) -> Result<()> {
+        none()
+    }
+    async fn remove(&self, _: &str) -> Result<()> {
+        none()
+    }
+    async fn set_memory(&self, _: &str, _: Memory) -> Result<()> {
+        none()
+    }
+    async fn ensure_type(&self, _: &str, _: Progress) -> Result<TypeImages> {
+        none()
+    }
+    async fn build(&self, _: &BuildSpec, _: Progress) -> Result<BuiltImage> {
+        none()
+    }
+    async fn image_exists(&self, _: &str) -> Result<bool> {
+        none()
+    }
+    async fn remove_image(&self, _: &str) -> Result<()> {
+        none()
+    }
+    async fn app_images(&self, _: &AppName) -> Result<Vec<String>> {
+        none()
+    }
+    async fn exec(&self, _: &str, _: &ExecSpec) -> Result<ExecSession> {
+        none()
+    }
+    async fn logs(&self, _: &str, _: Option<u32>, _: bool) -> Result<mpsc::Receiver<LogLine>> {
+        none()
+    }
 }

@@ -88,6 +88,9 @@ impl Engine {
             for volume in self.volumes(home).await {
                 let _ = self.docker.remove_volume(&volume, None::<query::RemoveVolumeOptions>).await;
             }
+            for image in self.images(home).await {
+                let _ = self.docker.remove_image(&image, None::<query::RemoveImageOptions>, None).await;
+            }
         });
     }
 
@@ -101,6 +104,14 @@ impl Engine {
         let options = query::ListNetworksOptionsBuilder::default().filters(&label(home)).build();
         let networks = self.docker.list_networks(Some(options)).await.unwrap();
         networks.into_iter().filter_map(|network| network.id).collect()
+    }
+
+    /// Revisions that were built for this home; images of service types belong to the machine.
+    async fn images(&self, home: &str) -> Vec<String> {
+        let reference = HashMap::from([("reference".to_owned(), vec![format!("dcl-{home}/*")])]);
+        let options = query::ListImagesOptionsBuilder::default().filters(&reference).build();
+        let images = self.docker.list_images(Some(options)).await.unwrap();
+        images.into_iter().flat_map(|image| image.repo_tags).collect()
     }
 
     async fn volumes(&self, home: &str) -> Vec<String> {

@@ -104,6 +104,14 @@ impl Platform {
         self.label.get_or_init(|| Engine::connect().home_of(&self.containers(app)[0]));
     }
 
+    /// The names of all applications.
+    pub fn apps(&self) -> Vec<String> {
+        let listed = self.try_run(&["list", "--json"]).stdout;
+        let documents = serde_json::Deserializer::from_slice(&listed).into_iter::<Value>().filter_map(Result::ok);
+        let apps = documents.flat_map(|document| document.as_array().cloned().unwrap_or_else(|| vec![document]));
+        apps.map(|app| text(&app["name"])).filter(|name| !name.is_empty()).collect()
+    }
+
     /// The ids of an application's containers.
     pub fn containers(&self, app: &str) -> Vec<String> {
         let services = self.json(&["-A", app, "info"])["services"].as_array().cloned().unwrap_or_default();
@@ -210,6 +218,10 @@ impl Drop for Platform {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- daemon.log\n{}", self.log_tail());
+        }
+        // First as a user would; what is left after a failure, by its label.
+        for app in self.apps() {
+            let _ = self.try_run(&["destroy", "-A", &app, "--assume-yes"]);
         }
         let _ = self.try_run(&["daemon", "stop"]);
         if let Some(home) = self.label.get() {

@@ -35,6 +35,8 @@ pub(super) struct Life {
     pub report: Option<MemberReport>,
     /// When the report was asked for.
     pub report_asked: Moment,
+    /// Has all that the open master had when it was asked.
+    pub in_step: bool,
     pub complaint: Option<String>,
     /// On its way.
     pub command: Option<RoleChange>,
@@ -100,6 +102,7 @@ impl Member {
             lost: life.is_some_and(|life| life.lost(now, config)),
             restarting,
             leaving: self.leaving,
+            in_step: life.is_some_and(Life::follows),
             report: life.filter(|life| life.report_asked >= fresh).and_then(|life| life.report.as_ref()),
             complaint: life.and_then(|life| life.complaint.as_deref()),
         }
@@ -122,6 +125,7 @@ impl Life {
             asked: Request::default(),
             report: None,
             report_asked: now,
+            in_step: false,
             complaint: None,
             command: None,
             command_after: now,
@@ -131,6 +135,11 @@ impl Life {
 
     pub fn hung(&self, config: &Config) -> bool {
         self.misses >= config.misses || self.misses + self.busy >= config.busy_misses
+    }
+
+    /// Its link is up and nothing is missing.
+    pub fn follows(&self) -> bool {
+        self.in_step && self.report.as_ref().is_some_and(|report| report.link_up)
     }
 
     /// Hung for longer than anybody should wait for it.

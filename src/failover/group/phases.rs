@@ -73,8 +73,11 @@ impl Group {
     }
 
     /// The member a person named, if it may be promoted: only while the recorded master is
-    /// certainly not running.
+    /// certainly not running, and not while it may just be starting again.
     fn word(&self, epoch: Option<Epoch>) -> Option<Choice> {
+        if self.phase != Stalled && self.now.since(self.since) < self.config.lonely {
+            return None;
+        }
         let index = self.wish.as_ref()?.to?;
         let report = self.members.get(&index)?.report()?;
         let dead = epoch.is_none_or(|epoch| epoch.master == index || self.server(epoch.master).is_none());
@@ -101,6 +104,9 @@ impl Group {
             Opening::Name(choice) => self.determined(choice),
             Opening::Again => self.reopen(),
             Opening::Elect => {
+                if let Some(silent) = self.unheard() {
+                    return self.wait(format!("waiting for {} to answer before one is elected", self.name(silent)));
+                }
                 let cause = "the master was found dead";
                 self.ensure_failure(cause, None);
                 Some(Draining)
@@ -113,6 +119,16 @@ impl Group {
         }
     }
 
+    /// A running member that was never heard: at the start of a daemon any of them may be the
+    /// most advanced. A driver that saw the master alive knows them, and only drains.
+    fn unheard(&self) -> Option<u32> {
+        let unheard = |member: &&super::member::Member| {
+            let life = member.life.as_ref().filter(|life| !life.hung(&self.config));
+            life.is_some_and(|life| life.report.is_none() && life.complaint.is_none())
+        };
+        self.members.values().filter(|_| self.reign.is_none()).find(unheard).map(|member| member.index)
+    }
+
     fn wait(&mut self, why: String) -> Option<Phase> {
         self.reason = Some(why);
         None
@@ -121,6 +137,7 @@ impl Group {
     fn stalled(&mut self) -> Option<Phase> {
         match self.opening() {
             Opening::Stall(why) => self.wait(why),
+            Opening::Name(choice) => self.determined(choice),
             _ => Some(Gathering),
         }
     }
@@ -189,7 +206,7 @@ impl Group {
         let Some(server) = self.reign.as_ref().map(|reign| reign.server) else {
             return Some(Gathering);
         };
-        if self.planned.as_ref().is_some_and(|planned| planned.server == server && planned.until > self.now) {
+        if self.planned.as_ref().is_some_and(|planned| planned.server == server) {
             self.change = None;
             return Some(Gathering);
         }
@@ -270,8 +287,12 @@ impl Group {
                 Some(Gating)
             }
             Err(why) => {
-                self.reason = leaving.then(|| format!("{} is to leave, but {why}", self.name(master)));
-                self.answer_wish(Err(why));
+                if leaving {
+                    self.reason = Some(format!("{} is to leave, but {why}", self.name(master)));
+                }
+                if self.wish.as_ref().is_some_and(|wish| wish.until <= self.now) {
+                    self.answer_wish(Err(why));
+                }
                 None
             }
         }
@@ -458,6 +479,8 @@ impl Group {
     fn electing(&mut self) -> Option<Phase> {
         if let Book::Unreadable { why, .. } = &self.book {
             self.reason = Some(why.clone());
+            // Whether the epoch is on disk is read again before anything else is decided.
+            self.change.as_mut()?.choice = None;
             return Some(Stalled);
         }
         let change = self.change.as_ref()?;
@@ -542,8 +565,9 @@ impl Group {
         let (history, position, writes) =
             report.map_or_else(Default::default, |r| (r.history.clone(), r.position, r.writes));
         let histories = [history].into();
-        self.reign =
-            Some(Reign { server: chosen.server, addr: chosen.addr, histories, position, opened: self.now, writes });
+        let heard = [(self.now, position)].into();
+        let (server, addr, opened) = (chosen.server, chosen.addr, self.now);
+        self.reign = Some(Reign { server, addr, histories, position, heard, opened, writes });
         self.account = change.account(self.now).map(|facts| super::status::Entry { facts, stored: false });
         let resumed = change.paused.is_some().then(|| self.server(change.old)).flatten();
         if let Some(old) = resumed {
@@ -561,7 +585,6 @@ impl Group {
         if let (Some(master), true) = (master, handed) {
             self.answer_wish(Ok(master));
         }
-        self.planned = None;
         self.reason = None;
     }
 

@@ -5,7 +5,7 @@ use crate::failover::event::{Account, Action, Server};
 use crate::model::{GroupStatus, MemberStatus, Role, SyncState};
 
 use super::Group;
-use super::member::Member;
+use super::member::{Life, Member};
 
 /// An account that is still being completed.
 #[derive(Debug)]
@@ -56,7 +56,8 @@ impl Group {
         match member.report().filter(|_| role != Role::Unknown) {
             None => SyncState::Down,
             Some(report) if report.loading.is_some() => SyncState::Synchronizing { percent: report.loading },
-            Some(report) if report.writable || report.link_up => SyncState::Synchronized,
+            Some(report) if report.writable => SyncState::Synchronized,
+            Some(_) if member.life.as_ref().is_some_and(Life::follows) => SyncState::Synchronized,
             Some(report) if report.upstream.is_none() => SyncState::Detached,
             Some(report) => SyncState::Synchronizing { percent: report.copying.flatten() },
         }
@@ -82,7 +83,8 @@ impl Group {
     pub(super) fn advance_account(&mut self, server: Server) {
         let awaits_write = self.awaits_first_write();
         let (Some(entry), Some(reign)) = (&mut self.account, &mut self.reign) else { return };
-        let Some(report) = self.members.get(&server.index).and_then(Member::report) else { return };
+        let Some(life) = self.members.get(&server.index).and_then(|member| member.life.as_ref()) else { return };
+        let Some(report) = &life.report else { return };
         if !entry.stored {
             return;
         }
@@ -92,7 +94,7 @@ impl Group {
         let back = server.index == facts.old_master
             && facts.old_master != facts.new_master
             && facts.resynchronised.is_none()
-            && report.link_up
+            && life.follows()
             && report.upstream == Some(reign.addr);
         if wrote {
             facts.first_write = Some(self.now);

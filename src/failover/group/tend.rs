@@ -26,7 +26,7 @@ impl Group {
         for member in self.members.values() {
             if let Some(life) = &member.life {
                 times.extend(self.ping_due(life));
-                times.extend(self.ask_due(member, life));
+                times.extend(self.ask_due(life));
                 times.extend((life.command.is_none() && life.command_after > self.now).then_some(life.command_after));
             }
         }
@@ -107,7 +107,7 @@ impl Group {
             if self.ping_due(life).is_some_and(|due| due <= self.now) {
                 pings.push(life.server);
             }
-            if self.ask_due(member, life).is_some_and(|due| due <= self.now) {
+            if self.ask_due(life).is_some_and(|due| due <= self.now) {
                 asks.push(life.server);
             }
         }
@@ -138,16 +138,16 @@ impl Group {
         Some(life.pinged.sent.map_or(self.now, |sent| sent.after(pause)))
     }
 
-    fn ask_due(&self, member: &Member, life: &Life) -> Option<Moment> {
+    fn ask_due(&self, life: &Life) -> Option<Moment> {
         if life.asked.under_way {
             return None;
         }
-        let pause = self.ask_pause(member, life);
+        let pause = self.ask_pause(life);
         let stale = |sent: Moment| self.phase == Draining && sent < self.since;
         Some(life.asked.sent.map_or(self.now, |sent| if stale(sent) { self.now } else { sent.after(pause) }))
     }
 
-    fn ask_pause(&self, member: &Member, life: &Life) -> Duration {
+    fn ask_pause(&self, life: &Life) -> Duration {
         let config = &self.config;
         let master = self.reign.as_ref().is_some_and(|reign| reign.server == life.server);
         if life.misses + life.busy > 0 && life.heard.is_some() {
@@ -157,12 +157,16 @@ impl Group {
             Draining => config.ask_at_once,
             Gathering | Gating | Fencing | Electing | Promoting | Stalled => config.ask_soon,
             Steady | Suspect | Repointing if master && self.awaits_first_write() => config.ask_at_once,
-            Steady | Suspect | Repointing if master => config.ask_every,
-            Steady | Suspect | Repointing => match member.report() {
-                Some(report) if report.link_up => config.ask_every,
-                _ => config.ask_soon,
-            },
+            // Whether a slave is in step shows in comparison with the master.
+            Steady | Suspect | Repointing if self.wish.is_some() || self.anybody_late() => config.ask_soon,
+            Steady | Suspect | Repointing => config.ask_every,
         }
+    }
+
+    fn anybody_late(&self) -> bool {
+        let master = self.reign.as_ref().map(|reign| reign.server);
+        let lives = self.members.values().filter_map(|member| member.life.as_ref());
+        lives.filter(|life| Some(life.server) != master && life.misses == 0).any(|life| !life.follows())
     }
 
     /// Says that a planned restart may begin: at once for a slave, with the front gated for

@@ -1,0 +1,91 @@
+//! Warm `dotcloud up -d --wait` of 4 www + 1 redis beside `docker compose up -d --wait --scale
+//! www=4` of the same images, in turns. `ROUNDS=n` sets how many; 10 by default.
+
+#[path = "up/compose.rs"]
+mod compose;
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::time::Instant;
+
+use compose::Compose;
+use serde_json::json;
+use support::docker::Engine;
+use support::platform::{Platform, sample, text};
+use support::statistics::{Series, rounds, save};
+
+/// The highest accepted ratio of the medians.
+const TARGET: f64 = 0.9;
+
+fn main() {
+    let platform = Platform::new();
+    platform.up(&sample("samples/counter"), "counter");
+    platform.scale("counter", &["www=4"]);
+    let compose = Compose::new(platform.home(), &same_images(&platform));
+    platform.run(&["-A", "counter", "down"]);
+
+    let (mut ours, mut theirs) = (Series::default(), Series::default());
+    for round in 0..rounds(10) {
+        // Whoever comes second finds warmer caches, so they take turns at it.
+        for first in [round % 2 == 0, round % 2 != 0] {
+            if first {
+                ours.push(timed(|| platform.up(&sample("samples/counter"), "counter")));
+                assert_eq!(platform.containers("counter").len(), 5);
+                platform.run(&["-A", "counter", "down"]);
+            } else {
+                theirs.push(timed(|| compose.up()));
+                compose.down();
+            }
+        }
+    }
+    let ratio = ours.median() / theirs.median();
+    println!("{:<44}{:>7}{:>11}{:>9}{:>9}", "4 www + 1 redis, warm", "rounds", "median ms", "p95", "max");
+    for (name, series) in [("dotcloud up -d --wait", &ours), (compose.version.as_str(), &theirs)] {
+        println!(
+            "{name:<44}{:>7}{:>11.0}{:>9.0}{:>9.0}",
+            series.len(),
+            series.median(),
+            series.quantile(0.95),
+            series.max()
+        );
+    }
+    println!("ratio of the medians {ratio:.2} (at most {TARGET})");
+    save(
+        "up",
+        &json!({
+            "what": "warm start of 4 www + 1 redis until everything answers",
+            "compared_with": format!("{} up -d --wait --scale www=4, health checks every 0.5 s, same images", compose.version),
+            "ours": ours.json(), "compose": theirs.json(), "ratio": ratio, "target_ratio": TARGET, "met": ratio <= TARGET,
+        }),
+    );
+    assert!(ratio <= TARGET, "slower than the target");
+}
+
+fn timed(action: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    action();
+    started.elapsed().as_secs_f64() * 1000.0
+}
+
+/// A Compose file (JSON is YAML) of what our own containers are made of.
+fn same_images(platform: &Platform) -> serde_json::Value {
+    let engine = Engine::connect();
+    let container = |service: &str| {
+        let id = text(&platform.service("counter", service)["instances"][0]["container_id"]);
+        engine.inspect(&id).config.unwrap()
+    };
+    let (www, db) = (container("www"), container("db"));
+    // Compose takes `$` in a value for a variable.
+    let command: Vec<String> = www.cmd.unwrap_or_default().iter().map(|part| part.replace('$', "$$")).collect();
+    let check = |test: &[&str]| json!({ "test": test, "interval": "0.5s", "timeout": "5s", "retries": 60 });
+    json!({ "services": {
+        "www": {
+            "image": www.image, "command": command, "depends_on": ["db"],
+            "healthcheck": check(&["CMD", "curl", "-fs", "http://127.0.0.1/who"]),
+        },
+        "db": {
+            "image": db.image, "command": ["redis-server", "--appendonly", "yes", "--dir", "/var/lib/redis"],
+            "healthcheck": check(&["CMD", "redis-cli", "ping"]),
+        },
+    }})
+}

@@ -1,0 +1,224 @@
+//! Gate, open, reset: what a failover needs of the front.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::support::*;
+use crate::model::TcpState;
+use crate::proxy::{Proxy, ProxyConfig};
+
+const PORT: u16 = 20_001;
+
+/// Answers every line with its own name and the line; counts the bytes it received.
+struct Master {
+    addr: SocketAddr,
+    received: Arc<AtomicU64>,
+}
+
+impl Master {
+    async fn start(name: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let received = Arc::new(AtomicU64::new(0));
+        let seen = received.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(Self::serve(name, stream, seen.clone()));
+            }
+        });
+        Self { addr, received }
+    }
+
+    async fn serve(name: &'static str, mut stream: TcpStream, received: Arc<AtomicU64>) {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            received.fetch_add(count as u64, Ordering::SeqCst);
+            if stream.write_all(&[name.as_bytes(), &buffer[..count]].concat()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn open(&self, epoch: u64) -> TcpState {
+        TcpState::Open { master: self.addr, epoch }
+    }
+}
+
+struct TcpFront {
+    proxy: Proxy,
+    addr: SocketAddr,
+}
+
+impl TcpFront {
+    async fn start(config: ProxyConfig, state: TcpState) -> Self {
+        let proxy = Proxy::start(config).unwrap();
+        let addr = proxy.listen_tcp("127.0.0.1:0".parse().unwrap(), PORT, None).await.unwrap().addr;
+        let front = Self { proxy, addr };
+        front.set(state).await;
+        front
+    }
+
+    async fn set(&self, state: TcpState) {
+        self.proxy.applied(self.proxy.publish(tcp_table(PORT, state))).await;
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.addr).await.unwrap()
+    }
+}
+
+/// The answer to one message, or `None` when the connection ended.
+async fn ask(stream: &mut TcpStream, text: &str) -> Option<String> {
+    stream.write_all(text.as_bytes()).await.ok()?;
+    let mut buffer = [0; 4096];
+    match stream.read(&mut buffer).await {
+        Ok(count @ 1..) => Some(String::from_utf8(buffer[..count].to_vec()).unwrap()),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_lead_to_the_master_and_outlive_tables_that_keep_it() {
+    let master = Master::start("a:").await;
+    let front = TcpFront::start(quick(), master.open(1)).await;
+    let mut session = front.connect().await;
+    assert_eq!(ask(&mut session, "1").await.unwrap(), "a:1");
+    front.set(master.open(1)).await;
+    assert_eq!(ask(&mut session, "2").await.unwrap(), "a:2");
+    // The last bytes are counted a moment after they were passed.
+    while front.proxy.report().tcp[0].bytes_to_client < 6 {
+        tokio::task::yield_now().await;
+    }
+    let report = &front.proxy.report().tcp[0];
+    assert_eq!((report.sessions, report.connections, report.front_port), (1, 1, PORT));
+    assert_eq!((report.bytes_to_master, report.bytes_to_client), (2, 6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledged_gate_has_reset_every_session_on_both_sides() {
+    let old = Master::start("old:").await;
+    let front = TcpFront::start(quick(), old.open(1)).await;
+    let mut sessions = Vec::new();
+    for _ in 0..16 {
+        let mut session = front.connect().await;
+        assert!(ask(&mut session, "x").await.is_some());
+        sessions.push(session);
+    }
+    front.set(TcpState::Gated).await;
+    let received = old.received.load(Ordering::SeqCst);
+    for session in &mut sessions {
+        let error = session.read(&mut [0; 1]).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(ask(session, "late").await.is_none());
+    }
+    assert_eq!(old.received.load(Ordering::SeqCst), received);
+    assert_eq!(front.proxy.report().tcp[0].sessions, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_an_older_epoch_is_reset_though_the_master_is_the_same() {
+    let master = Master::start("a:").await;
+    let front = TcpFront::start(quick(), master.open(1)).await;
+    let mut session = front.connect().await;
+    assert!(ask(&mut session, "x").await.is_some());
+    front.set(master.open(2)).await;
+    assert!(ask(&mut session, "x").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_connections_get_the_new_master_within_milliseconds() {
+    let new = Master::start("new:").await;
+    let front = TcpFront::start(quick(), TcpState::Gated).await;
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        let mut session = front.connect().await;
+        session.write_all(b"hi").await.unwrap();
+        waiting.push(session);
+    }
+    while front.proxy.report().tcp[0].parked < 8 {
+        tokio::task::yield_now().await;
+    }
+    let milestones = front.proxy.milestones(PORT).unwrap();
+    let opened = Instant::now();
+    front.set(new.open(2)).await;
+    for session in &mut waiting {
+        let mut answer = [0; 6];
+        session.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"new:hi");
+    }
+    let reached = *milestones.borrow();
+    assert_eq!(reached.epoch, 2);
+    let first = reached.answered.unwrap().duration_since(opened);
+    eprintln!("first answer {first:?} after the publication");
+    assert!(first < Duration::from_millis(200), "{first:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_connections_are_bounded_in_time_and_leave_when_their_client_does() {
+    let config = ProxyConfig { tcp_park: Duration::from_millis(300), ..quick() };
+    let front = TcpFront::start(config, TcpState::Gated).await;
+    let mut patient = front.connect().await;
+    let gone = front.connect().await;
+    while front.proxy.report().tcp[0].parked < 2 {
+        tokio::task::yield_now().await;
+    }
+    drop(gone);
+    while front.proxy.report().tcp[0].parked == 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(patient.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    assert_eq!(front.proxy.report().tcp[0].parked, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_routes_close_at_once() {
+    let front = TcpFront::start(quick(), TcpState::Refused { why: "no quorum".into() }).await;
+    assert_eq!(front.connect().await.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    while front.proxy.report().tcp[0].refused == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_does_not_accept_yet_is_dialled_again() {
+    let addr = dead_addr().await;
+    let front = TcpFront::start(quick(), TcpState::Open { master: addr, epoch: 1 }).await;
+    let mut session = front.connect().await;
+    while front.proxy.report().tcp[0].parked == 0 {
+        tokio::task::yield_now().await;
+    }
+    let listener = TcpListener::bind(addr).await.unwrap();
+    let (mut accepted, _) = listener.accept().await.unwrap();
+    session.write_all(b"x").await.unwrap();
+    assert_eq!(accepted.read(&mut [0; 1]).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_data_arrives_whole_and_half_closed_sides_still_answer() {
+    const SIZE: usize = 20 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let state = TcpState::Open { master: listener.local_addr().unwrap(), epoch: 1 };
+    let front = TcpFront::start(quick(), state).await;
+    let sink = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.unwrap();
+        stream.write_all(b"got it").await.unwrap();
+        all
+    });
+    let sent: Vec<u8> = (0..SIZE).map(|at| (at % 251) as u8).collect();
+    let mut session = front.connect().await;
+    session.write_all(&sent).await.unwrap();
+    session.shutdown().await.unwrap();
+    let mut answer = String::new();
+    session.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "got it");
+    assert!(sink.await.unwrap() == sent, "bytes were changed");
+    assert_eq!(front.proxy.report().tcp[0].bytes_to_master, SIZE as u64);
+}
