@@ -73,7 +73,6 @@ pub enum Command {
     Run(run::Args),
     Restart(restart::Args),
     Kill(kill::Args),
-    Race(race::Args),
     Env(env::Args),
     Create(create::Args),
     Destroy(destroy::Args),

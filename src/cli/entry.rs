@@ -86,7 +86,6 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Run(args) => run::run(args, ctx).await,
         Command::Restart(args) => restart::run(args, ctx).await,
         Command::Kill(args) => kill::run(args, ctx).await,
-        Command::Race(args) => race::run(args, ctx).await,
         Command::Env(args) => env::run(args, ctx).await,
         Command::Create(args) => create::run(args, ctx).await,
         Command::Destroy(args) => destroy::run(args, ctx).await,

@@ -24,10 +24,10 @@ pub(super) fn log_stream<L: Send + 'static>(
     shutdown: &CancellationToken,
     meta: &impl Serialize,
     mut lines: mpsc::Receiver<L>,
-    mut record: impl FnMut(L) -> LogRecord + Send + 'static,
+    record: impl FnMut(L) -> LogRecord + Send + 'static,
 ) -> Response {
     let records = stream::poll_fn(move |context| lines.poll_recv(context));
-    respond(shutdown, meta, records.map(move |line| record(line)))
+    respond(shutdown, meta, records.map(record))
 }
 
 /// A stream's answer: the first line, then its records with keep-alives between them.
