@@ -62,8 +62,12 @@ impl Client {
 
     /// Sends a request without a body and takes the `object` of the answer.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T> {
-        let response = self.retrying(&method, path).await?;
-        object(response).await
+        object(self.put(&method, path, None).await?).await
+    }
+
+    /// Takes the `objects` of the answer.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        objects(self.put(&Method::GET, path, None).await?).await
     }
 
     /// Sends JSON and takes the `object` of the answer.
@@ -73,25 +77,28 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T> {
-        object(self.send(json_request(method, path, body)?).await?).await
+        object(self.put(&method, path, Some(json(path, body)?)).await?).await
     }
 
     /// Like [`Client::ask`] and [`Client::tell`] for answers that hold nothing.
     pub(crate) async fn order(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<()> {
-        match body {
-            Some(body) => self.send(json_request(method, path, body)?).await,
-            None => self.send(request(method, path, empty())?).await,
-        }
-        .map(drop)
+        let body = body.map(|body| json(path, body)).transpose()?;
+        self.put(&method, path, body).await.map(drop)
     }
 
-    /// A question may be put again when the daemon was killed while it answered.
-    async fn retrying(&self, method: &Method, path: &str) -> Result<Response<Incoming>> {
-        match self.send(request(method.clone(), path, empty())?).await {
-            Err(ClientError::Lost { .. }) if method == Method::GET => {
-                self.send(request(method.clone(), path, empty())?).await
+    /// Puts a request. When the daemon is killed under it, a new one is started and asked again,
+    /// if asking twice does no more than asking once.
+    async fn put(&self, method: &Method, path: &str, body: Option<Bytes>) -> Result<Response<Incoming>> {
+        let mut attempt = 1;
+        loop {
+            let request = match &body {
+                Some(body) => json_request(method.clone(), path, body.clone())?,
+                None => request(method.clone(), path, empty())?,
+            };
+            match self.send(request).await {
+                Err(ClientError::Lost { .. }) if attempt < ATTEMPTS && is_repeatable(method, path) => attempt += 1,
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 
@@ -123,6 +130,9 @@ impl Client {
     }
 }
 
+/// How often a request is put while daemons are killed under it.
+const ATTEMPTS: u32 = 3;
+
 fn request(method: Method, path: &str, body: RequestBody) -> Result<Request<RequestBody>> {
     Request::builder()
         .method(method)
@@ -133,13 +143,21 @@ fn request(method: Method, path: &str, body: RequestBody) -> Result<Request<Requ
         .map_err(|source| ClientError::Compose { path: path.to_owned(), source: source.into() })
 }
 
-fn json_request(method: Method, path: &str, body: &impl Serialize) -> Result<Request<RequestBody>> {
-    let bytes = serde_json::to_vec(body)
-        .map_err(|source| ClientError::Compose { path: path.to_owned(), source: source.into() })?;
-    let body = Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed();
+fn json(path: &str, body: &impl Serialize) -> Result<Bytes> {
+    let bytes = serde_json::to_vec(body);
+    bytes.map(Bytes::from).map_err(|source| ClientError::Compose { path: path.to_owned(), source: source.into() })
+}
+
+fn json_request(method: Method, path: &str, body: Bytes) -> Result<Request<RequestBody>> {
+    let body = Full::new(body).map_err(|never| match never {}).boxed();
     let mut request = request(method, path, body)?;
     request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(request)
+}
+
+/// What says how things shall be, and not what shall be done.
+fn is_repeatable(method: &Method, path: &str) -> bool {
+    *method != Method::POST || path.ends_with("/up") || path.ends_with("/down")
 }
 
 fn empty() -> RequestBody {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 
-use super::{Client, Lines, RequestBody, Result, object, objects, request};
+use super::{Client, Lines, RequestBody, Result, object, request};
 use crate::api::types::*;
 
 impl Client {
@@ -156,10 +156,6 @@ impl Client {
 
     pub async fn doctor(&self) -> Result<Vec<Finding>> {
         self.list("/v1/doctor").await
-    }
-
-    async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
-        objects(self.retrying(&Method::GET, path).await?).await
     }
 }
 

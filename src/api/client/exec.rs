@@ -7,7 +7,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio_util::codec::Framed;
 
-use super::{Client, ClientError, Result, json_request};
+use super::{Client, ClientError, Result, json, json_request};
 use crate::api::types::{ExecRequest, Frame, FrameCodec, PROTOCOL};
 
 type Frames = Framed<TokioIo<Upgraded>, FrameCodec>;
@@ -28,7 +28,7 @@ impl Client {
     /// `Refused` when there is no such instance or it cannot run the command.
     pub async fn exec(&self, app: &str, service: &str, instance: u32, what: &ExecRequest) -> Result<ExecClient> {
         let path = format!("/v1/me/applications/{app}/services/{service}/instances/{instance}/exec");
-        let mut request = json_request(Method::POST, &path, what)?;
+        let mut request = json_request(Method::POST, &path, json(&path, what)?)?;
         request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL));
         let response = self.send(request).await?;
