@@ -172,7 +172,9 @@ async fn report(stderr: ChildStderr, progress: &Progress) -> String {
     let mut lines = BufReader::new(stderr).lines();
     let mut kept: Vec<String> = Vec::new();
     while let Ok(Some(line)) = lines.next_line().await {
-        progress(&format!("base: {line}"));
+        if line.starts_with("I: ") {
+            progress(&format!("base: {line}"));
+        }
         kept.push(line);
         let surplus = kept.len().saturating_sub(super::make::KEPT);
         kept.drain(..surplus);

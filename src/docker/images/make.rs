@@ -63,7 +63,10 @@ struct Output {
 impl Output {
     fn push(&mut self, message: BuildInfo) -> Result<()> {
         for line in message.stream.unwrap_or_default().lines().filter(|line| !line.trim().is_empty()) {
-            (self.progress)(&format!("{}: {line}", self.name));
+            // Packages' hundreds of lines are for failures; the steps show that it goes on.
+            if line.starts_with("Step ") {
+                (self.progress)(&format!("{}: {line}", self.name));
+            }
             if self.last.len() == KEPT {
                 self.last.pop_front();
             }
