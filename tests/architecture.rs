@@ -24,7 +24,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("plan", &["model", "catalog"]),
     ("proxy", &["model", "faults", "race"]),
     ("engine", &["model", "buildfile", "catalog", "plan", "failover", "faults", "race", "store"]),
-    ("docker", &["model", "engine::runtime"]),
+    // `view` for the findings of `doctor` alone.
+    ("docker", &["model", "catalog", "engine::runtime", "engine::view"]),
     ("api", &["api"]),
     ("api::types", &[]),
     ("api::client", &["api::home", "api::types"]),

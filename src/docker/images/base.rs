@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions, TagImageOptions};
 use bollard::{body_try_stream, errors::Error};
@@ -132,8 +132,7 @@ impl DockerRuntime {
 
 pub(super) async fn remembered(memory: &Path) -> bool {
     let Ok(metadata) = tokio::fs::metadata(memory).await else { return false };
-    let age = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-    age.is_some_and(|age| age < REMEMBERED)
+    metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < REMEMBERED))
 }
 
 /// Writes a root file system as tar: Debian's essential packages, without manuals, and with
