@@ -18,13 +18,13 @@ impl DockerRuntime {
         let inspected = inspected.map_err(failed)?;
         let pid = inspected.state.and_then(|state| state.pid).and_then(|pid| u32::try_from(pid).ok());
         let id = inspected.id.unwrap_or_else(|| container.to_owned());
-        match pid.filter(|pid| *pid > 0).and_then(|pid| from_kernel(&id, pid)) {
+        match pid.filter(|pid| *pid > 0).and_then(|pid| kernel_says(&id, pid)) {
             Some(bytes) => Ok(bytes),
-            None => self.from_engine(container).await,
+            None => self.engine_says(container).await,
         }
     }
 
-    async fn from_engine(&self, container: &str) -> Result<u64> {
+    async fn engine_says(&self, container: &str) -> Result<u64> {
         let options = StatsOptions { stream: false, one_shot: true };
         let failed = self.client.failed_on(&format!("container {container}"), "read memory use");
         let mut stats = std::pin::pin!(self.client.docker.stats(container, Some(options)));
@@ -35,7 +35,7 @@ impl DockerRuntime {
 
 /// `None` when the process is not on this machine or its control group is not that of the
 /// container: then the number would be somebody else's.
-fn from_kernel(container: &str, pid: u32) -> Option<u64> {
+fn kernel_says(container: &str, pid: u32) -> Option<u64> {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let folder = groups.lines().find_map(|line| memory_group(line, container))?;
     let read = |file: &str| std::fs::read_to_string(folder.join(file)).ok();

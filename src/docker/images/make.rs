@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 
 use crate::engine::runtime::{Progress, Result, RuntimeError};
 
-use super::{HostSettings, Wish, context};
+use super::{HostSettings, IMAGE_SHARED, Wish, context};
 use crate::docker::DockerRuntime;
 
 /// So many lines of a failed build are part of its error.
@@ -48,6 +48,7 @@ fn options(wish: &Wish<'_>, tag: &str, host: &HostSettings) -> BuildImageOptions
         buildargs: Some(arguments),
         rm: true,
         forcerm: true,
+        labels: Some([(IMAGE_SHARED.to_owned(), wish.name.clone())].into()),
         version: BuilderVersion::BuilderV1,
         ..Default::default()
     }

@@ -29,6 +29,9 @@ pub(super) use host::HostSettings;
 /// an image's labels to every container of it, also to one that a person starts by hand.
 pub(super) const IMAGE_HOME: &str = "io.dotcloud-local.image.home";
 pub(super) const IMAGE_APP: &str = "io.dotcloud-local.image.app";
+/// Type images belong to no home.
+const IMAGE_SHARED: &str = "io.dotcloud-local.image.shared";
+/// With which build image an application's image was made.
 pub(super) const IMAGE_TYPE: &str = "io.dotcloud-local.image.type";
 
 /// An image to be made unless it is there.
