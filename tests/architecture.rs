@@ -24,10 +24,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("plan", &["model", "catalog"]),
     ("proxy", &["model", "faults", "race"]),
     ("engine", &["model", "buildfile", "catalog", "plan", "failover", "faults", "race", "store"]),
-<<<<<<< HEAD
-=======
-    // `view` for the findings of `doctor` alone.
->>>>>>> docker
     ("docker", &["model", "catalog", "engine::runtime", "engine::view"]),
     ("api", &["api"]),
     ("api::types", &[]),

@@ -132,12 +132,8 @@ impl DockerRuntime {
 
 pub(super) async fn remembered(memory: &Path) -> bool {
     let Ok(metadata) = tokio::fs::metadata(memory).await else { return false };
-<<<<<<< HEAD
     // Since an earlier moment than the mark's, nothing has passed: then it counts as new.
     metadata.modified().is_ok_and(|at| at.elapsed().unwrap_or_default() < REMEMBERED)
-=======
-    metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < REMEMBERED))
->>>>>>> docker
 }
 
 /// Writes a root file system as tar: Debian's essential packages, without manuals, and with
