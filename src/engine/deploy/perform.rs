@@ -2,6 +2,7 @@
 //! killed continues from what the store and Docker say.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::engine::adopt;
 use crate::engine::app::App;
@@ -37,8 +38,29 @@ pub struct Deployment<'a> {
 pub async fn perform(inner: &Arc<Inner>, app: &Arc<App>, record: DeploymentRecord) {
     let log = inner.deploy_logs.open(&inner.store, &app.name, &record.id);
     let mut deployment = Deployment { inner, app, record, log };
-    let outcome = deployment.run().await;
+    app.deploying.store(true, Ordering::Release);
+    let outcome = tokio::select! {
+        outcome = deployment.run() => outcome,
+        () = unwanted(app) => Err(Failed("the application was taken down meanwhile".to_owned())),
+    };
     deployment.finish(outcome).await;
+    app.deploying.store(false, Ordering::Release);
+    app.wake();
+}
+
+/// Returns when nothing of the application is to run any more. A build that is dropped then
+/// leaves its container to the reconciler, which removes all.
+async fn unwanted(app: &App) {
+    let is_wanted = || {
+        let record = app.record();
+        record.up && !record.doomed
+    };
+    let mut status = app.status.subscribe();
+    while is_wanted() {
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 impl Deployment<'_> {
@@ -179,7 +201,6 @@ impl Deployment<'_> {
         if succeeded {
             adopt::prune(self.inner, self.app).await;
         }
-        self.app.wake();
     }
 
     async fn save(&self) -> Result<(), Failed> {
