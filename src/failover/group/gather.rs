@@ -30,15 +30,13 @@ impl Group {
                 elect::again(epoch, self.basis().as_ref(), service, &standings)
             }
         };
-        match (opening, self.rogue()) {
-            (Opening::Wait(_) | Opening::Stall(_), _) if self.word(epoch).is_some() => {
-                Opening::Name(self.word(epoch).expect("just looked at"))
-            }
-            (Opening::Again | Opening::Elect | Opening::Name(_), Some(rogue)) => Opening::Wait(format!(
+        match (opening, self.word(epoch), self.rogue()) {
+            (Opening::Wait(_) | Opening::Stall(_), Some(named), _) => Opening::Name(named),
+            (Opening::Again | Opening::Elect | Opening::Name(_), _, Some(rogue)) => Opening::Wait(format!(
                 "{} is a master though another one is recorded: ending it",
                 self.name(rogue.index)
             )),
-            (opening, _) => opening,
+            (opening, ..) => opening,
         }
     }
 
