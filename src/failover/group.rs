@@ -4,12 +4,16 @@
 //! the members (probes, upstreams). Conditions are looked at anew each time: there is no
 //! difference between a fresh start and the middle of a failover.
 
+mod fence;
+mod gather;
 mod member;
 mod phases;
+mod promote;
 mod status;
 mod tend;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
