@@ -12,6 +12,7 @@ mod make;
 
 use std::collections::HashMap;
 
+use bollard::models::ImageSummary;
 use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 use sha2::{Digest, Sha256};
 
@@ -57,6 +58,13 @@ impl Wish<'_> {
         let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         format!("dotcloud-local/{}:{short}", self.name)
     }
+}
+
+/// An image's tags. One without any goes by its id: a build that was repeated after a crash took
+/// its tag away. Old engines list such a one as `<none>:<none>`.
+fn names_of(image: ImageSummary) -> Vec<String> {
+    let tags: Vec<String> = image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect();
+    if tags.is_empty() { vec![image.id] } else { tags }
 }
 
 /// Lengths first: `ab` + `c` is not `a` + `bc`.
@@ -173,7 +181,7 @@ impl DockerRuntime {
         let options = ListImagesOptions { filters: Some(filters), ..Default::default() };
         let listed = self.client.docker.list_images(Some(options)).await;
         let listed = listed.map_err(self.client.failed("list images"))?;
-        Ok(listed.into_iter().flat_map(|image| image.repo_tags).collect())
+        Ok(listed.into_iter().flat_map(names_of).collect())
     }
 
     pub(super) async fn drop_image(&self, image: &str) -> Result<()> {
@@ -188,5 +196,22 @@ impl DockerRuntime {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_lost_its_tag_goes_by_its_id() {
+        let image = |tags: &[&str]| ImageSummary {
+            id: "sha256:aa".to_owned(),
+            repo_tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            ..Default::default()
+        };
+        assert_eq!(names_of(image(&["dcl-1/a-www:r1-g1"])), ["dcl-1/a-www:r1-g1"]);
+        assert_eq!(names_of(image(&["<none>:<none>"])), ["sha256:aa"]);
+        assert_eq!(names_of(image(&[])), ["sha256:aa"]);
     }
 }
