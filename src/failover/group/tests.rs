@@ -1,8 +1,10 @@
 //! One walk per story; the many stories at once are in `tests/scenarios`.
 
+use std::time::Duration;
+
 use super::*;
-use crate::failover::Miss;
 use crate::failover::dialect::MemberReport;
+use crate::failover::{Miss, Seat};
 
 /// A group of two: `db.0` is master under epoch 1, `db.1` in step.
 struct Stage {
