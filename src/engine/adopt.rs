@@ -42,6 +42,10 @@ pub fn adopt(
     }
     for spec in &stack.services {
         match record.service(&spec.name) {
+            Some(known) if known.doomed => {
+                let text = format!("service \"{}\" is being destroyed: push again when it is gone", spec.name);
+                return Err(EngineError::Conflict(text));
+            }
             Some(known) => check_type(known, spec)?,
             None => {
                 let service = new_service(inner, spec, &mut taken, &record.name).map_err(EngineError::Invalid)?;

@@ -8,6 +8,7 @@ mod rollout;
 mod tree;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::AppName;
 use crate::store::{DeploymentPhase, DeploymentRecord};
@@ -17,6 +18,9 @@ use super::clock;
 use super::handle::{Engine, EngineError, Result};
 use super::inner::Inner;
 use super::view::{DeployLine, DeployWish, DeploymentState, DeploymentView};
+
+/// While the store cannot be read.
+const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// Performs an application's deployments for as long as it exists.
 pub async fn work(inner: Arc<Inner>, app: Arc<App>) {
@@ -30,7 +34,10 @@ pub async fn work(inner: Arc<Inner>, app: Arc<App>) {
             },
             Err(error) => {
                 tracing::error!(app = %app.name, "cannot read the deployments: {error}");
-                app.deploy.notified().await;
+                tokio::select! {
+                    () = tokio::time::sleep(READ_AGAIN) => {}
+                    gone = status.wait_for(|status| status.gone) => if gone.is_ok() { return },
+                }
             }
         }
     }
