@@ -19,6 +19,12 @@ use writer::Writer;
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    #[error("cannot create the store {path}")]
+    Create {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("cannot open the store {path}")]
     Open {
         path: String,

@@ -55,3 +55,17 @@ async fn revisions_keep_their_order_of_arrival() {
     }
     assert_eq!(store.revisions(&name).await.unwrap(), ["rsync-9", "rsync-10", "git-abc"]);
 }
+
+#[tokio::test]
+async fn only_the_owner_may_read_the_store() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    store.save_app(&app("ramen")).await.unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap()).collect();
+    assert_eq!(files.len(), 3, "{files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+}
