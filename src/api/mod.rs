@@ -4,6 +4,7 @@
 //! the same tree and are listed in [`server`].
 
 pub mod client;
+pub mod folder;
 pub mod home;
 pub mod server;
 pub mod types;

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::folder;
 use crate::api::home::Home;
 use crate::api::server::{self, ApiKey, Auth};
 use crate::catalog::{Catalog, CatalogError};
@@ -60,7 +61,7 @@ pub enum DaemonError {
 /// # Errors
 /// When another daemon runs for this home, or any part cannot be started.
 pub async fn run(home: Home) -> Result<(), DaemonError> {
-    std::fs::create_dir_all(home.dir()).map_err(at(&home, "create the folder"))?;
+    folder::make_private(home.dir()).map_err(at(&home, "keep files"))?;
     let _lock = lock(&home)?;
     let shutdown = CancellationToken::new();
     let socket = server::bind_unix(&home).map_err(at(&home, "open the socket"))?;
