@@ -5,6 +5,7 @@
 //! The store knows documents, not what they mean for containers.
 
 mod history;
+mod prune;
 pub mod record;
 mod writer;
 
