@@ -2,6 +2,7 @@
 //! nothing about applications.
 
 mod front;
+mod leftovers;
 mod traffic;
 
 use std::fs::File;
@@ -63,6 +64,7 @@ pub enum DaemonError {
 pub async fn run(home: Home) -> Result<(), DaemonError> {
     folder::make_private(home.dir()).map_err(at(&home, "keep files"))?;
     let _lock = lock(&home)?;
+    leftovers::clear_uploads(home.dir());
     let shutdown = CancellationToken::new();
     let socket = server::bind_unix(&home).map_err(at(&home, "open the socket"))?;
     let store = Store::open(&home.dir().join("store.db"))?;
