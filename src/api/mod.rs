@@ -4,7 +4,6 @@
 //! the same tree and are listed in [`server`].
 
 pub mod client;
-pub mod folder;
 pub mod home;
 pub mod server;
 pub mod types;

@@ -16,7 +16,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::folder;
 use crate::api::home::Home;
 use crate::api::server::{self, ApiKey, Auth};
 use crate::catalog::{Catalog, CatalogError};
@@ -62,7 +61,7 @@ pub enum DaemonError {
 /// # Errors
 /// When another daemon runs for this home, or any part cannot be started.
 pub async fn run(home: Home) -> Result<(), DaemonError> {
-    folder::make_private(home.dir()).map_err(at(&home, "keep files"))?;
+    home.make_private().map_err(at(&home, "keep files"))?;
     let _lock = lock(&home)?;
     leftovers::clear_uploads(home.dir());
     let shutdown = CancellationToken::new();

@@ -11,7 +11,6 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::{Client, ClientError, Result};
-use crate::api::folder;
 use crate::api::home::Home;
 use crate::api::types::Version;
 
@@ -106,7 +105,7 @@ fn no_answer(log: &Log) -> ClientError {
 
 /// This program as a daemon, in a session of its own: it outlives the terminal.
 fn spawn(home: &Home) -> io::Result<Child> {
-    folder::make_private(home.dir())?;
+    home.make_private()?;
     let log = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(home.log())?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("daemon").env("DOTCLOUD_HOME", home.dir()).current_dir(home.dir());

@@ -9,7 +9,6 @@ use axum::serve::Listener;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::folder;
 use crate::api::home::Home;
 
 /// How long requests may go on after the shutdown began.
@@ -18,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Listens on the home's socket (0600 in a folder of 0700). A socket that is there is left over
 /// from a daemon that was killed: whoever calls this holds the home's lock.
 pub fn bind_unix(home: &Home) -> io::Result<UnixListener> {
-    folder::make_private(home.dir())?;
+    home.make_private()?;
     let path = home.socket();
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -5,13 +5,21 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-/// Makes the folder, with what is missing above it, for its owner alone (0700). One that is
-/// there is left as it is.
-///
-/// # Errors
-/// `PermissionDenied` when others may enter the folder that is there: it may be in use by more
-/// than us (`/tmp`), so only its owner can say that closing it is right.
-pub fn make_private(folder: &Path) -> io::Result<()> {
+use super::Home;
+
+impl Home {
+    /// Makes the folder, with what is missing above it, for its owner alone (0700). One that is
+    /// there is left as it is.
+    ///
+    /// # Errors
+    /// `PermissionDenied` when others may enter the folder that is there: it may be in use by
+    /// more than us (`/tmp`), so only its owner can say that closing it is right.
+    pub fn make_private(&self) -> io::Result<()> {
+        make_private(self.dir())
+    }
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mode = std::fs::metadata(folder)?.permissions().mode() & 0o7777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(open_to_others(folder, mode)) }
