@@ -5,10 +5,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-app=${DEMO_APP:-counter}
-export PATH="$PWD/target/release:$HOME/.cargo/bin:$PATH"
-# The terminal's width and colours belong to the person, not to the script's parsing.
-export DOTCLOUD_APPLICATION=$app
+export DOTCLOUD_APPLICATION=${DEMO_APP:-counter}
+# PROFILE=dev builds in a fraction of the time.
+profile=${PROFILE:-release}
+binaries=$PWD/target/${profile/#dev/debug}
+export PATH="$binaries:$HOME/.cargo/bin:$PATH"
 
 bold=''; plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m'; plain=$'\e[0m'; fi
@@ -54,7 +55,7 @@ increment() { ask -X POST --max-time 10 "$front/atomic" >/dev/null 2>&1; }
 
 chapter "Build"
 scripts/bootstrap-engine.sh
-run cargo build --release --locked --quiet
+run cargo build --profile "$profile" --locked --quiet
 
 chapter "One command starts the stack"
 run cat samples/counter/dotcloud.yml
@@ -112,7 +113,7 @@ chapter "It is yours"
 info www | jq -r '.urls[]'
 cat <<END
 The stack keeps running. Try:
-  export PATH="$PWD/target/release:\$PATH" DOTCLOUD_APPLICATION=$app
+  export PATH="$binaries:\$PATH" DOTCLOUD_APPLICATION=$DOTCLOUD_APPLICATION
   dotcloud info db
   dotcloud race www /naive --reads /value
   dotcloud kill db.master

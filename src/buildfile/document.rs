@@ -56,7 +56,7 @@ impl Reading<'_> {
         }
         match failure {
             None => {
-                let whole = self.diagnostics.is_empty() && !scanned.unusable_key;
+                let whole = self.diagnostics.is_empty() && !scanned.refused;
                 self.diagnostics.append(&mut scanned.diagnostics);
                 let diagnostics = std::mem::take(&mut self.diagnostics);
                 Some(Document { tree: scanned.tree, root: scanned.root, whole, diagnostics })
@@ -71,6 +71,11 @@ impl Reading<'_> {
 
     fn syntax_error(&mut self, error: &SyntaxError) -> Option<Document> {
         if self.edits > 0 && repair::tolerate(&mut self.text, error) {
+            return None;
+        }
+        if let Some(tabs) = repair::separating_tabs(&self.text, error.at).filter(|_| self.edits > 0) {
+            self.diagnostics.push(syntax::tab_before_value(self.source.span(tabs.clone())));
+            repair::blank(&mut self.text, tabs);
             return None;
         }
         let anchor_may_be_set_aside = syntax::is_unknown_anchor(error) && !self.diagnostics.is_empty();

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::scan::SyntaxError;
 use super::source::Source;
 
-/// The indentation of every line that begins with a tab and has content. Lines inside
+/// The indentation of every line that begins with a tab and is not blank; a comment counts too. Lines inside
 /// `verbatim`, where indentation means nothing, are left out.
 pub(super) fn tab_indents(source: &Source, verbatim: &[Range<usize>]) -> Vec<Range<usize>> {
     (0..source.lines())
@@ -16,7 +16,7 @@ pub(super) fn tab_indents(source: &Source, verbatim: &[Range<usize>]) -> Vec<Ran
             let content = source.content(number);
             let indent = source.line(number).start..content.start;
             let text = source.text();
-            let counts = !content.is_empty() && !text[content].starts_with('#') && text[indent.clone()].contains('\t');
+            let counts = !content.is_empty() && text[indent.clone()].contains('\t');
             (counts && !verbatim.iter().any(|range| range.start < indent.start && indent.start < range.end))
                 .then_some(indent)
         })
@@ -34,8 +34,9 @@ pub(super) fn blank(text: &mut String, bytes: Range<usize>) {
 
 /// Mends what PyYAML, and so the platform, read without complaint. False when it is not that.
 pub(super) fn tolerate(text: &mut String, error: &SyntaxError) -> bool {
-    if error.info.contains("valid YAML whitespace") {
-        return separate(text, error.at);
+    if let Some(tabs) = error.open_flow.and_then(|_| separating_tabs(text, error.at)) {
+        blank(text, tabs);
+        return true;
     }
     let dedented = error.info == "invalid indentation" || error.info == "invalid indentation in flow construct";
     if let Some(start) = error.open_flow.filter(|_| dedented) {
@@ -116,15 +117,12 @@ pub(super) fn fold(text: &str) -> String {
     folded
 }
 
-/// `type:<tab>python`: the tabs before `at` become spaces.
-fn separate(text: &mut String, at: usize) -> bool {
-    let before = &text[..at];
-    let start = before.trim_end_matches(['\t', ' ']).len();
-    if start == at || !before.ends_with('\t') {
-        return false;
-    }
-    blank(text, start..at);
-    true
+/// The white space between `:` or `-` and what begins at `start`, if there is a tab in it:
+/// `type:<tab>python`.
+pub(super) fn separating_tabs(text: &str, start: usize) -> Option<Range<usize>> {
+    let before = text.get(..start)?;
+    let kept = before.trim_end_matches(['\t', ' ']);
+    (kept.ends_with([':', '-', '?']) && before[kept.len()..].contains('\t')).then_some(kept.len()..start)
 }
 
 /// Inside brackets lines may begin in any column: from the bracket at `start` to its counterpart
@@ -210,9 +208,13 @@ mod tests {
 
     #[test]
     fn only_indentation_counts_as_tab_indentation() {
-        let source = Source::new("a:\n\tb: c\t\n \t# note\n\t\n  \td: e\n");
-        assert_eq!(tab_indents(&source, &[]), [3..4, 21..24]);
-        let verbatim = std::iter::once(1..10).collect::<Vec<_>>();
-        assert_eq!(tab_indents(&source, &verbatim).first(), Some(&(21..24)));
+        let text = "a:\n\tb: c\t\n \t# note\n\t\n  \td: e\n";
+        let source = Source::new(text);
+        let lines = |verbatim: Vec<Range<usize>>| {
+            let indents = tab_indents(&source, &verbatim).into_iter();
+            indents.map(|indent| source.line_at(indent.start) + 1).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(Vec::new()), [2, 3, 5]);
+        assert_eq!(lines(vec![1..text.find("#").unwrap_or(0); 1]), [5]);
     }
 }

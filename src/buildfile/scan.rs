@@ -12,6 +12,7 @@ use super::diagnostic::{Diagnostic, quoted};
 use super::node::{Content, Node, NodeId, Tree};
 use super::repair;
 use super::source::Source;
+use super::syntax;
 
 /// Deeper nesting than this has no meaning in a build file.
 const MAX_DEPTH: usize = 32;
@@ -28,8 +29,8 @@ pub(super) struct Scanned {
     pub(super) verbatim: Vec<Range<usize>>,
     /// Findings that do not stop the reading.
     pub(super) diagnostics: Vec<Diagnostic>,
-    /// A key is a list or a mapping: grammatical, but PyYAML refused the whole document.
-    pub(super) unusable_key: bool,
+    /// Something is grammatical today for which PyYAML, and so the platform, refused the document.
+    pub(super) refused: bool,
     /// Where the reading stopped.
     pub(super) failure: Option<Failure>,
 }
@@ -92,7 +93,6 @@ struct Builder<'s> {
     /// Anchors by the parser's number.
     anchors: HashMap<usize, NodeId>,
     documents: usize,
-    understood: usize,
 }
 
 // === impl Offsets ===
@@ -123,7 +123,6 @@ impl<'s> Builder<'s> {
             open: Vec::new(),
             anchors: HashMap::new(),
             documents: 0,
-            understood: 0,
         }
     }
 
@@ -132,6 +131,18 @@ impl<'s> Builder<'s> {
         let bytes = start..self.offsets.byte(end).max(start);
         match event {
             Event::DocumentStart(_) => return self.begin_document(bytes),
+            Event::Scalar(..) | Event::Alias(_) | Event::SequenceStart(..) | Event::MappingStart(..) => {
+                self.check_separation(bytes.start);
+                return self.take_node(event, bytes);
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(&bytes),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn take_node(&mut self, event: Event, bytes: Range<usize>) -> Result<(), Failure> {
+        match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 if style != ScalarStyle::Plain {
@@ -141,22 +152,30 @@ impl<'s> Builder<'s> {
                 let joined = self.text[bytes.clone()].contains(repair::JOINT);
                 let text = if joined { repair::fold(&text) } else { text.into_owned() };
                 let content = Content::Scalar { text, plain };
-                self.place(bytes.clone(), content, anchor)?;
+                self.place(bytes, content, anchor)?;
             }
-            Event::Alias(anchor) => self.place_alias(anchor, bytes.clone())?,
+            Event::Alias(anchor) => self.place_alias(anchor, bytes)?,
             Event::SequenceStart(anchor, tag) => {
                 self.check_tag(tag.as_deref(), &bytes);
-                self.begin(bytes.clone(), Content::Sequence(Vec::new()), anchor)?;
+                self.begin(bytes, Content::Sequence(Vec::new()), anchor)?;
             }
             Event::MappingStart(anchor, tag) => {
                 self.check_tag(tag.as_deref(), &bytes);
-                self.begin(bytes.clone(), Content::Mapping(Vec::new()), anchor)?;
+                self.begin(bytes, Content::Mapping(Vec::new()), anchor)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(&bytes),
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            _ => {}
         }
-        self.understood = self.understood.max(bytes.end);
         Ok(())
+    }
+
+    /// Outside brackets a tab cannot stand between `:` or `-` and what follows it in the line.
+    fn check_separation(&mut self, start: usize) {
+        if self.open.iter().any(|open| open.flow) {
+            return;
+        }
+        let Some(tabs) = repair::separating_tabs(self.text, start) else { return };
+        self.scanned.refused = true;
+        self.scanned.diagnostics.push(syntax::tab_before_value(self.source.span(tabs)));
     }
 
     fn begin_document(&mut self, bytes: Range<usize>) -> Result<(), Failure> {
@@ -185,7 +204,7 @@ impl<'s> Builder<'s> {
 
     /// A collection as a key: nearly always a template's placeholder, `{{ name }}`.
     fn refuse_key(&mut self, id: NodeId) {
-        self.scanned.unusable_key = true;
+        self.scanned.refused = true;
         let at = self.scanned.tree.node(id).bytes.start;
         let text = self.text;
         let placeholder = text[at..].starts_with('{') && text[..at].ends_with('{');
@@ -285,8 +304,10 @@ impl<'s> Builder<'s> {
     }
 
     fn finish(mut self) -> Scanned {
+        // Where an open bracket ends is not known: no tab behind it is to blame yet.
+        let end = self.text.len();
         let still_open = self.open.iter().filter(|open| open.flow);
-        let ranges = still_open.map(|open| self.scanned.tree.node(open.id).bytes.start..self.understood);
+        let ranges = still_open.map(|open| self.scanned.tree.node(open.id).bytes.start..end);
         self.scanned.verbatim.extend(ranges);
         self.scanned
     }

@@ -1,11 +1,16 @@
 //! The YAML parser's complaints in words that help somebody who does not know YAML's grammar.
 
-use super::diagnostic::{Diagnostic, quoted};
+use super::diagnostic::{Diagnostic, Span, quoted};
 use super::scan::SyntaxError;
 use super::source::Source;
 
 pub(super) fn is_unknown_anchor(error: &SyntaxError) -> bool {
     error.info.contains("unknown anchor")
+}
+
+/// A tab between `:` or `-` and what follows: YAML 1.2 allows it, the platform's YAML did not.
+pub(super) fn tab_before_value(span: Span) -> Diagnostic {
+    Diagnostic::error(span, "A tab stands before the value").hint("Replace it with a space")
 }
 
 /// True for what a wrong number of spaces before a line can cause.

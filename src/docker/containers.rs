@@ -1,6 +1,6 @@
 //! Making, stopping and ending containers. Every call is idempotent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
@@ -10,7 +10,7 @@ use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
 };
 
-use crate::engine::runtime::{Attachment, ContainerSpec, Purpose, Result, RunState, RuntimeError};
+use crate::engine::runtime::{Attachment, ContainerSpec, Result, RunState, RuntimeError};
 use crate::model::Memory;
 
 use super::DockerRuntime;
@@ -148,7 +148,7 @@ fn body(home: &Home, spec: &ContainerSpec) -> ContainerCreateBody {
     let in_pod = matches!(spec.attachment, Attachment::Pod(_));
     ContainerCreateBody {
         image: Some(spec.image.clone()),
-        cmd: command(spec),
+        cmd: spec.command.clone(),
         env: Some(spec.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
         // A member's names are its pod's.
         hostname: spec.hostname.clone().filter(|_| !in_pod),
@@ -157,19 +157,6 @@ fn body(home: &Home, spec: &ContainerSpec) -> ContainerCreateBody {
         networking_config: fixed_address(&spec.attachment),
         ..Default::default()
     }
-}
-
-/// A code instance's only argument is its environment; see `templates/_common/boot`.
-fn command(spec: &ContainerSpec) -> Option<Vec<String>> {
-    match (&spec.command, spec.identity.purpose) {
-        (None, Purpose::Code) => Some(vec![environment_json(&spec.env)]),
-        (command, _) => command.clone(),
-    }
-}
-
-/// A JSON object with one key per line, as applications grep it from `environment.json`.
-pub(super) fn environment_json(env: &BTreeMap<String, String>) -> String {
-    serde_json::to_string_pretty(env).unwrap_or_else(|_| "{}".to_owned())
 }
 
 fn host_config(spec: &ContainerSpec, in_pod: bool) -> HostConfig {

@@ -16,6 +16,7 @@ mod networks;
 mod observe;
 mod subnets;
 mod talk;
+mod usage;
 mod volumes;
 
 use std::collections::HashSet;

@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStatsResponse};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, StatsOptions};
-use futures_util::StreamExt;
+use bollard::models::{ContainerInspectResponse, ContainerState};
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
 use futures_util::future::try_join_all;
 
 use crate::engine::runtime::{EngineInfo, ObservedApp, ObservedContainer, Result, RunState};
@@ -91,14 +90,6 @@ impl DockerRuntime {
         let names: BTreeSet<AppName> = names.filter_map(|name| name.parse().ok()).collect();
         Ok(names.into_iter().collect())
     }
-
-    pub(super) async fn used_memory(&self, container: &str) -> Result<u64> {
-        let options = StatsOptions { stream: false, one_shot: true };
-        let failed = self.client.failed_on(&format!("container {container}"), "read memory use");
-        let mut stats = std::pin::pin!(self.client.docker.stats(container, Some(options)));
-        let first = stats.next().await.unwrap_or_else(|| Ok(ContainerStatsResponse::default()));
-        first.map(|stats| without_cache(&stats)).map_err(failed)
-    }
 }
 
 fn run_state(state: &ContainerState) -> RunState {
@@ -112,19 +103,6 @@ fn run_state(state: &ContainerState) -> RunState {
             oom_killed: state.oom_killed.unwrap_or_default(),
         },
     }
-}
-
-/// The kernel gives file cache back when it is needed, except for shared memory, which it
-/// counts as cache. cgroup v1 says `total_cache` and `total_shmem`, v2 `file` and `shmem`.
-fn without_cache(stats: &ContainerStatsResponse) -> u64 {
-    let Some(memory) = &stats.memory_stats else { return 0 };
-    let field = |v1: &str, v2: &str| {
-        let fields = memory.stats.as_ref()?;
-        fields.get(v1).or_else(|| fields.get(v2)).copied()
-    };
-    let cache = field("total_cache", "file").unwrap_or(0);
-    let shared = field("total_shmem", "shmem").unwrap_or(0);
-    memory.usage.unwrap_or(0).saturating_sub(cache.saturating_sub(shared))
 }
 
 /// `None` when the folder is not on this machine.

@@ -8,6 +8,7 @@ use crate::model::{Memory, ServiceName, ServiceSpec, Stack};
 use crate::store::{AppRecord, ServiceRecord};
 
 use super::app::App;
+use super::handle::EngineError;
 use super::inner::Inner;
 
 /// Ports of the front: below the range that the kernel hands out by itself.
@@ -20,11 +21,18 @@ const KEPT_REVISIONS: usize = 5;
 pub struct Adopted {
     pub new_data: Vec<ServiceName>,
     pub left_out: Vec<ServiceName>,
-    pub problems: Vec<String>,
 }
 
 /// Adds new services, updates those there are. Running it twice changes nothing more.
-pub fn adopt(inner: &Inner, record: &mut AppRecord, stack: &Stack, mut taken: BTreeSet<u16>) -> Adopted {
+///
+/// # Errors
+/// `Invalid` when a service would change its type, or no port is free.
+pub fn adopt(
+    inner: &Inner,
+    record: &mut AppRecord,
+    stack: &Stack,
+    mut taken: BTreeSet<u16>,
+) -> Result<Adopted, EngineError> {
     let mut adopted = Adopted::default();
     for service in &mut record.services {
         service.in_build_file = stack.service(&service.name).is_some();
@@ -34,23 +42,24 @@ pub fn adopt(inner: &Inner, record: &mut AppRecord, stack: &Stack, mut taken: BT
     }
     for spec in &stack.services {
         match record.service(&spec.name) {
-            Some(known) if known.type_name == spec.type_name => {}
-            Some(known) => adopted.problems.push(format!(
-                "service \"{}\" is of type {} and cannot become {}: `dotcloud destroy {}` first",
-                spec.name, known.type_name, spec.type_name, spec.name
-            )),
-            None => match new_service(inner, spec, &mut taken, &record.name) {
-                Ok(service) => {
-                    if service.is_data {
-                        adopted.new_data.push(service.name.clone());
-                    }
-                    record.services.push(service);
-                }
-                Err(problem) => adopted.problems.push(problem),
-            },
+            Some(known) => check_type(known, spec)?,
+            None => {
+                let service = new_service(inner, spec, &mut taken, &record.name).map_err(EngineError::Invalid)?;
+                adopted.new_data.extend(service.is_data.then(|| service.name.clone()));
+                record.services.push(service);
+            }
         }
     }
-    adopted
+    Ok(adopted)
+}
+
+fn check_type(known: &ServiceRecord, spec: &ServiceSpec) -> Result<(), EngineError> {
+    if known.type_name == spec.type_name {
+        return Ok(());
+    }
+    let (name, old, new) = (&spec.name, &known.type_name, &spec.type_name);
+    let text = format!("service \"{name}\" is of type {old} and cannot become {new}: `dotcloud destroy {name}` first");
+    Err(EngineError::Invalid(text))
 }
 
 fn new_service(

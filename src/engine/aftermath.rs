@@ -1,6 +1,8 @@
 //! What is left to do once all containers that had to go are gone: data, images and records of
 //! destroyed services and applications. Decided from the record, so that a killed daemon goes on.
 
+use std::sync::atomic::Ordering;
+
 use crate::model::observed::ObservedApp;
 use crate::store::{AppRecord, ServiceRecord};
 
@@ -21,7 +23,8 @@ pub async fn settle(
     record: &AppRecord,
     observed: &ObservedApp,
 ) -> Result<bool, RuntimeError> {
-    let empty = observed.containers.is_empty() && observed.network.is_none();
+    let idle = !app.deploying.load(Ordering::Acquire);
+    let empty = idle && observed.containers.is_empty() && observed.network.is_none();
     if record.doomed && empty {
         bury_application(inner, app, record, observed).await?;
         return Ok(true);

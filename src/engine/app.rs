@@ -1,7 +1,7 @@
 //! One application in memory: the desired record, what was last observed, who waits for what.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -41,6 +41,8 @@ pub struct App {
     wake: Notify,
     /// Wakes the deployer.
     pub deploy: Notify,
+    /// A deployment is being performed: what it makes is not cleaned away yet.
+    pub deploying: AtomicBool,
     /// Held while a deployment is scheduled.
     pub scheduling: tokio::sync::Mutex<()>,
     pub status: watch::Sender<AppStatus>,
@@ -59,6 +61,7 @@ impl App {
             changing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             deploy: Notify::new(),
+            deploying: AtomicBool::new(false),
             scheduling: tokio::sync::Mutex::default(),
             status: watch::Sender::default(),
             health: Health::default(),

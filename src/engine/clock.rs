@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Monotonic time since the engine first asked.
-#[expect(clippy::disallowed_methods, reason = "the clock's one home; everything else takes `now`")]
 pub fn monotonic() -> Duration {
     static BEGINNING: OnceLock<Instant> = OnceLock::new();
     BEGINNING.get_or_init(Instant::now).elapsed()

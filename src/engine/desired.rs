@@ -27,10 +27,14 @@ fn desired_service(service: &ServiceRecord, group: Option<&GroupStatus>) -> Desi
     DesiredService { name: service.name.clone(), instances: service.instances, memory: service.memory, kind }
 }
 
-/// A stalled group waits for a word or for its members: those must be allowed to start.
+/// Phases of a failover that pass within milliseconds without any member that is down. In all
+/// others the group may be waiting for a member: it must be allowed to start.
+const BRISK: [&str; 4] = ["gating", "fencing", "draining", "promoting"];
+
 fn brief(status: &GroupStatus) -> GroupBrief {
     GroupBrief {
-        changing: !status.settled && status.phase != "stalled",
+        brisk: BRISK.contains(&status.phase.as_str()),
+        settled: status.settled,
         master: status.epoch.map(|epoch| epoch.master),
     }
 }

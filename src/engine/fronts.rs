@@ -19,10 +19,13 @@ pub struct Wanted {
     pub peers: Peers,
 }
 
+/// The listeners of one application.
+type Open = BTreeMap<SocketAddr, (Wanted, Listener)>;
+
 /// Opens and closes listeners until they are the wanted ones.
 pub struct Fronts {
     traffic: Arc<dyn Traffic>,
-    open: Mutex<BTreeMap<AppName, BTreeMap<SocketAddr, (Wanted, Listener)>>>,
+    open: Mutex<BTreeMap<AppName, Open>>,
 }
 
 impl Fronts {

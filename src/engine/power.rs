@@ -53,7 +53,8 @@ impl Engine {
         }
         match place {
             "master" | "slave" => by_role(&app, &service, place),
-            _ => role.contains('.').then(|| role.parse().map_err(invalid)).unwrap_or_else(|| Ok(service.instance(0))),
+            _ if role.contains('.') => role.parse().map_err(invalid),
+            _ => Ok(service.instance(0)),
         }
     }
 

@@ -56,6 +56,7 @@ pub struct ContainerSpec {
     pub identity: Identity,
     pub name: String,
     pub image: String,
+    /// Code instances are given their environment: one JSON object, one key per line.
     pub command: Option<Vec<String>>,
     pub env: BTreeMap<String, String>,
     pub hostname: Option<String>,
@@ -101,7 +102,8 @@ pub struct BuildSpec {
     pub systempackages: Vec<String>,
     /// Environment of the build: `SERVICE_*` and the service's `environment`.
     pub env: BTreeMap<String, String>,
-    /// The hooks and processes, read by the type's build script from `~/.dotcloud-build.json`.
+    /// The hooks and processes (`catalog::recipe`), read by the type's build script from
+    /// `~/.dotcloud/recipe.json`.
     pub recipe: serde_json::Value,
 }
 
@@ -179,7 +181,8 @@ pub trait Runtime: Send + Sync + 'static {
     async fn diagnose(&self) -> Vec<Finding>;
 
     // --- act; all idempotent
-    /// Creates the application's network on a free /24. `wanted` is tried first.
+    /// Creates the application's network on a free /24. `wanted` is tried first. Docker gives
+    /// addresses of its upper half by itself; fixed ones belong into the lower half.
     async fn ensure_network(&self, app: &AppName, wanted: Option<&str>) -> Result<ObservedNetwork>;
     async fn remove_network(&self, app: &AppName) -> Result<()>;
     async fn ensure_volume(&self, app: &AppName, name: &str) -> Result<()>;

@@ -4,67 +4,30 @@
 //! the members (probes, upstreams). Conditions are looked at anew each time: there is no
 //! difference between a fresh start and the middle of a failover.
 
+mod config;
+mod fence;
+mod gather;
+mod learn;
 mod member;
 mod phases;
+mod promote;
 mod status;
 mod tend;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::model::Epoch;
 
 use super::dialect::RoleChange;
 use super::edges::{self, Phase};
 use super::elect::{Basis, Standing};
-use super::event::{Action, Event, Moment, Seat, Server};
+use super::event::{Action, Event, Moment, Server};
+pub use config::Config;
 use member::Member;
-
-/// How patient a group is.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// For messages: `db`.
-    pub service: String,
-    /// Between two pings of the master.
-    pub ping_every: Duration,
-    /// Unanswered requests in a row that make a hang.
-    pub misses: u32,
-    /// The same when the process is seen working.
-    pub busy_misses: u32,
-    /// How long a hang lasts before the server is ended although nobody could take over;
-    /// six times that for one that never answered. A paused one is left alone.
-    pub lonely: Duration,
-    /// A server that never answered may refuse connections for so long…
-    pub boot_refused: Duration,
-    /// …and accept them without answering for so long.
-    pub boot_silent: Duration,
-    /// Between two reports of a member in steady times; every change goes faster.
-    pub ask_every: Duration,
-    /// Between two reports while something is waited for.
-    pub ask_soon: Duration,
-    /// Between two reports while clients wait.
-    pub ask_at_once: Duration,
-    /// How long the replicas may read what the old master sent.
-    pub drain_limit: Duration,
-    /// How long a switchover that was asked for waits for somebody who can take over.
-    pub wish_limit: Duration,
-    /// How long a planned switchover waits for the replica, with writes held back.
-    pub handover_limit: Duration,
-    /// How long the front's word is waited for. It is a courtesy to sessions: what keeps two
-    /// masters apart is the fence.
-    pub gate_limit: Duration,
-    /// How long the others may take to follow a new master before the group counts as steady.
-    pub repoint_limit: Duration,
-    /// How long a planned restart may take before it counts as a failure.
-    pub restart_limit: Duration,
-    /// How long the first write after a failover is watched for.
-    pub first_write_limit: Duration,
-    /// Between two attempts at something that failed.
-    pub retry: Duration,
-}
 
 /// One replicated group.
 pub struct Group {
@@ -180,50 +143,6 @@ struct Wish {
     until: Moment,
 }
 
-// === impl Reign ===
-
-impl Reign {
-    /// More than the reports that can arrive while one of a slave is on its way.
-    const REMEMBERED: usize = 64;
-
-    fn saw(&mut self, now: Moment, position: u64) {
-        self.position = self.position.max(position);
-        self.heard.push_back((now, position));
-        if self.heard.len() > Self::REMEMBERED {
-            self.heard.pop_front();
-        }
-    }
-}
-
-// === impl Config ===
-
-impl Config {
-    /// The figures of notes and documentation.
-    pub fn new(service: &str) -> Self {
-        let ms = Duration::from_millis;
-        Self {
-            service: service.to_owned(),
-            ping_every: ms(100),
-            misses: 2,
-            busy_misses: 10,
-            lonely: ms(10_000),
-            boot_refused: ms(10_000),
-            boot_silent: ms(2_000),
-            ask_every: ms(1_000),
-            ask_soon: ms(20),
-            ask_at_once: ms(4),
-            drain_limit: ms(250),
-            wish_limit: ms(3_000),
-            handover_limit: ms(1_000),
-            gate_limit: ms(500),
-            repoint_limit: ms(2_000),
-            restart_limit: ms(60_000),
-            first_write_limit: ms(10_000),
-            retry: ms(500),
-        }
-    }
-}
-
 // === impl Group ===
 
 impl Group {
@@ -259,110 +178,6 @@ impl Group {
 
     pub fn phase(&self) -> Phase {
         self.phase
-    }
-
-    fn learn(&mut self, event: Event) {
-        match event {
-            Event::Ticked => {}
-            Event::Loaded(Ok(epoch)) => self.book = Book::Read(epoch),
-            Event::Loaded(Err(why)) => {
-                self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) };
-            }
-            Event::Committed(epoch, result) => self.committed(epoch, result),
-            Event::Observed(seats) => self.seated(&seats),
-            Event::Died(server) => self.member_of(server, |member, _| member.died(server)),
-            Event::Answered(server) => self.life_of(server, |life, now| life.answered(now)),
-            Event::Missed(server, how) => {
-                let (refused, silent) = (self.config.boot_refused, self.config.boot_silent);
-                self.life_of(server, |life, now| life.missed(how, now, refused, silent));
-            }
-            Event::Reported { server, asked, report } => {
-                self.life_of(server, |life, now| life.reported(asked, report, now));
-                self.reported(server);
-            }
-            Event::Complained { server, error } => self.life_of(server, |life, now| life.complained(error, now)),
-            Event::Commanded { server, change, result } => self.commanded(server, change, result),
-            Event::KillFailed { server, error } => {
-                self.note(format!("cannot end {}: {error}", self.name(server.index)));
-            }
-            Event::FrontMoved(order) => self.front.done = self.front.done.max(order),
-            Event::RestartPlanned(index) => self.restart_planned(index),
-            Event::SwitchoverAsked(to) => {
-                let until = self.now.after(self.config.wish_limit);
-                self.wish = Some(Wish { to, until });
-            }
-        }
-    }
-
-    fn seated(&mut self, seats: &[Seat]) {
-        self.observed = true;
-        self.members.retain(|index, _| seats.iter().any(|seat| seat.index == *index));
-        for seat in seats {
-            let member = self.members.entry(seat.index).or_insert_with(|| Member::new(seat.index, seat.addr));
-            member.seated(seat, self.now);
-        }
-    }
-
-    fn commanded(&mut self, server: Server, change: RoleChange, result: Result<super::dialect::MemberReport, String>) {
-        let retry = self.now.after(self.config.retry / 5);
-        let failed = result.as_ref().err().cloned();
-        self.life_of(server, |life, now| life.commanded(result, now, retry));
-        if let Some(change) = self.change.as_mut().filter(|_| change == RoleChange::PauseWrites && failed.is_none()) {
-            change.paused = Some(self.now);
-        }
-        if let Some(error) = failed {
-            self.note(format!("{} did not take {change:?}: {error}", self.name(server.index)));
-        }
-        self.reported(server);
-    }
-
-    fn committed(&mut self, epoch: Epoch, result: Result<(), String>) {
-        let chosen = self.change.as_mut().and_then(|change| change.choice.as_mut());
-        match result {
-            Ok(()) => {
-                self.book = Book::Read(Some(epoch));
-                if let Some(chosen) = chosen.filter(|chosen| chosen.epoch == epoch) {
-                    chosen.commit = Commit::Done;
-                }
-            }
-            Err(why) => self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) },
-        }
-    }
-
-    fn restart_planned(&mut self, index: u32) {
-        if let Some(server) = self.server(index) {
-            self.planned = Some(Planned { server, until: self.now.after(self.config.restart_limit), released: false });
-        }
-    }
-
-    /// The open master's own words widen what its successors are measured against.
-    fn reported(&mut self, server: Server) {
-        let (Some(reign), Some(report)) = (&mut self.reign, self.members.get(&server.index).and_then(Member::report))
-        else {
-            return;
-        };
-        if server == reign.server && report.writable {
-            reign.saw(self.now, report.position);
-            reign.histories.insert(report.history.clone());
-        } else if report.link_up && report.upstream == Some(reign.addr) {
-            reign.histories.insert(report.history.clone());
-            self.measure(server);
-        }
-        self.advance_account(server);
-    }
-
-    /// A slave whose link is up is in step once it has what the master had before the slave
-    /// was asked: after a full copy Redis may take a second to begin with the writes since.
-    fn measure(&mut self, server: Server) {
-        let Some(reign) = &self.reign else { return };
-        let heard = &reign.heard;
-        let had = |asked: Moment| heard.iter().rev().find(|(at, _)| *at <= asked).map_or(0, |(_, position)| *position);
-        let member = self.members.get_mut(&server.index).and_then(|member| member.life.as_mut());
-        if let Some(life) = member
-            && let Some(report) = &life.report
-        {
-            life.in_step = report.position >= had(life.report_asked);
-        }
     }
 
     // --- questions

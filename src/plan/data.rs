@@ -90,7 +90,7 @@ impl Members<'_> {
         let lives = |container: &&ObservedContainer| {
             container.identity.purpose == Purpose::Member && container.state == RunState::Running
         };
-        self.group.changing && self.all().filter(lives).count() > 0
+        self.group.brisk && self.all().filter(lives).count() > 0
     }
 
     fn all(&self) -> impl Iterator<Item = &ObservedContainer> {
@@ -108,7 +108,7 @@ impl Members<'_> {
         for instance in surplus {
             if self.group.master == Some(instance.index) {
                 plan.hold(instance, "its number is scaled away, and another member takes the master's role first");
-            } else if self.group.changing || self.group.master.is_none() {
+            } else if !self.group.settled || self.group.master.is_none() {
                 plan.hold(instance, "the group has no settled master; nothing is discarded meanwhile");
             } else {
                 let containers = self.observed.of(instance).map(|container| container.id.clone()).collect();

@@ -50,8 +50,10 @@ pub enum DesiredKind {
 /// What `plan` needs to know of a group's roles.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GroupBrief {
-    /// A failover or a switchover is under way: leave its members alone.
-    pub changing: bool,
+    /// A failover is within milliseconds of its end: starting a dead member would slow it.
+    pub brisk: bool,
+    /// A master is open and nothing is being changed.
+    pub settled: bool,
     pub master: Option<u32>,
 }
 

@@ -55,8 +55,8 @@ fn code(instances: u32, serving: Option<u64>, candidate: Option<u64>) -> Desired
     Desired { up: true, services: vec![service("www", instances, DesiredKind::Code { serving, candidate })] }
 }
 
-fn data(instances: u32, changing: bool, master: Option<u32>) -> Desired {
-    let group = GroupBrief { changing, master };
+fn data(instances: u32, brisk: bool, master: Option<u32>) -> Desired {
+    let group = GroupBrief { brisk, settled: !brisk, master };
     Desired { up: true, services: vec![service("db", instances, DesiredKind::Data { group })] }
 }
 

@@ -80,16 +80,9 @@ impl<'a> Attempts<'a> {
     pub fn judge(&mut self, backend: &Arc<LiveBackend>, broken: &Broken) -> Refusal {
         let instance = &backend.spec.instance;
         match broken {
-            Broken::Upload(Fate::TooLarge) => return too_large(&self.service, self.worker.shared.config.body_limit),
-            Broken::Upload(_) => return self.refusal(StatusCode::BAD_REQUEST, "The request body ended early.".into()),
-            Broken::Unconnected(ConnectError::Unlisted) => return self.nobody(),
-            Broken::MaybeSent { error, .. } => {
-                tracing::debug!(%instance, %error, "connection broke before the answer");
-                self.count_failure(backend);
-            }
-            _ => self.count_failure(backend),
-        }
-        match broken {
+            Broken::Upload(Fate::TooLarge) => too_large(&self.service, self.worker.shared.config.body_limit),
+            Broken::Upload(_) => self.refusal(StatusCode::BAD_REQUEST, "The request body ended early.".into()),
+            Broken::Unconnected(ConnectError::Unlisted) => self.nobody(),
             Broken::Unconnected(error) => {
                 self.give_up_on(backend, FailureKind::Connect);
                 let status = if self.hopeless { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
@@ -101,13 +94,15 @@ impl<'a> Attempts<'a> {
                 let cause = format!("Instance {instance} did not answer within {limit:?}.");
                 self.refusal(StatusCode::GATEWAY_TIMEOUT, cause)
             }
-            _ => {
-                self.worker.pool.purge(backend);
-                if !broken.was_reused() {
-                    self.give_up_on(backend, FailureKind::Reset);
-                }
-                let cause = format!("Instance {instance} closed the connection before it answered.");
-                self.refusal(StatusCode::BAD_GATEWAY, cause)
+            Broken::Unsent { reused } => {
+                self.distrust(backend, *reused);
+                self.refusal(StatusCode::BAD_GATEWAY, format!("Instance {instance} closed the connection."))
+            }
+            Broken::MaybeSent { reused, error } => {
+                self.distrust(backend, *reused);
+                tracing::debug!(%instance, %error, "connection broke before the answer");
+                let did = if error.is_parse() { "gave no valid HTTP answer" } else { "broke off before it answered" };
+                self.refusal(StatusCode::BAD_GATEWAY, format!("Instance {instance} {did}."))
             }
         }
     }
@@ -118,8 +113,21 @@ impl<'a> Attempts<'a> {
         self.refusal(StatusCode::SERVICE_UNAVAILABLE, cause)
     }
 
+    /// A connection broke. One that was new speaks against its backend; one that had waited
+    /// only against those that waited with it, and the next instance is the better choice.
+    fn distrust(&mut self, backend: &Arc<LiveBackend>, reused: bool) {
+        self.worker.pool.purge(backend);
+        if reused {
+            self.turn = self.turn.wrapping_add(1);
+            self.count_failure(backend);
+        } else {
+            self.give_up_on(backend, FailureKind::Reset);
+        }
+    }
+
     fn give_up_on(&mut self, backend: &Arc<LiveBackend>, kind: FailureKind) {
         self.tried.push(backend.serial);
+        self.count_failure(backend);
         health::set_aside(self.worker, backend, kind);
     }
 

@@ -66,3 +66,27 @@ impl Write for Link {
         Pin::new(&mut *self.lock()).poll_write_vectored(cx, bufs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// No await between the peer's act and the question: the runtime cannot have seen it.
+    #[tokio::test]
+    async fn a_peers_close_or_word_is_seen_before_the_runtime_sees_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for closes in [true, false] {
+            let link = Link::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+            let (mut peer, _) = listener.accept().unwrap();
+            assert!(link.is_quiet());
+            if closes {
+                drop(peer);
+            } else {
+                peer.write_all(b"HTTP/1.1 408 Request Timeout\r\n").unwrap();
+            }
+            assert!(!link.is_quiet());
+        }
+    }
+}

@@ -233,11 +233,10 @@ impl Proxy {
         let listening =
             Listening { id: ListenerId(self.inner.last_listener.fetch_add(1, Ordering::Relaxed)), addr: post.addr };
         for thread in &self.inner.threads {
-            let (done, answer) = oneshot::channel();
-            let listener = listener.try_clone().map_err(share)?;
-            let order = Order::Listen { id: listening.id, listener, post: post.clone(), done };
-            thread.orders.send(order).map_err(|_| ProxyError::Stopped)?;
-            answer.await.map_err(|_| ProxyError::Stopped)?.map_err(share)?;
+            if let Err(error) = thread.share(listening, &listener, &post).await {
+                self.unlisten(listening.id).await;
+                return Err(error);
+            }
         }
         Ok(listening)
     }
@@ -269,6 +268,23 @@ impl Proxy {
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Thread {
+    /// Has this thread accept from the listener too.
+    async fn share(
+        &self,
+        listening: Listening,
+        listener: &std::net::TcpListener,
+        post: &Post,
+    ) -> Result<(), ProxyError> {
+        let fail = |source| ProxyError::Share { addr: listening.addr, source };
+        let (done, answer) = oneshot::channel();
+        let listener = listener.try_clone().map_err(fail)?;
+        let order = Order::Listen { id: listening.id, listener, post: post.clone(), done };
+        self.orders.send(order).map_err(|_| ProxyError::Stopped)?;
+        answer.await.map_err(|_| ProxyError::Stopped)?.map_err(fail)
     }
 }
 

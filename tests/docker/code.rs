@@ -21,6 +21,9 @@ def application(environ, start_response):
     return [("hello %s %s" % (os.environ["DOTCLOUD_PROJECT"], os.getpid())).encode()]
 "#;
 
+/// Nobody listens there.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
 fn spec(home: &Home, type_name: &str, files: &[(&str, &str)], recipe: BuildRecipe) -> BuildSpec {
     let revision = uuid::Uuid::new_v4().simple().to_string();
     BuildSpec {
@@ -67,8 +70,9 @@ async fn build(home: &Home, spec: &BuildSpec) -> (Result<BuiltImage>, Vec<String
 
 async fn instance(home: &Home, number: u32, image: &str) -> ContainerSpec {
     let env = [("DOTCLOUD_PROJECT", "demo"), ("QUOTED", "a \"b\" \\ c: d"), ("DOTCLOUD_SERVICE_NAME", "www")];
-    let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    ContainerSpec { env, ..home.spec(&format!("www.{number}"), Purpose::Code, image).await }
+    let env: BTreeMap<String, String> = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let command = Some(vec![serde_json::to_string_pretty(&env).unwrap()]);
+    ContainerSpec { command, env, ..home.spec(&format!("www.{number}"), Purpose::Code, image).await }
 }
 
 async fn address(home: &Home, id: &str) -> Option<Ipv4Addr> {
@@ -175,7 +179,7 @@ async fn a_python_service_is_built_and_serves_with_four_workers() {
 }
 
 #[tokio::test]
-async fn a_push_of_code_alone_runs_no_pip_and_forgets_deleted_files() {
+async fn a_push_of_code_alone_needs_no_network_and_forgets_deleted_files() {
     Home::new()
         .await
         .run(|home| async move {
@@ -191,10 +195,24 @@ async fn a_push_of_code_alone_runs_no_pip_and_forgets_deleted_files() {
                 postbuild: Some("test ! -e old.txt && python -c 'import six'".to_owned()),
                 ..Default::default()
             };
-            let second = BuildSpec { previous: Some(first.target.clone()), ..spec(&home, "python", &files, recipe) };
+            let mut second =
+                BuildSpec { previous: Some(first.target.clone()), ..spec(&home, "python", &files, recipe) };
+            // Whatever asks the outside is refused at once.
+            let nowhere =
+                ["http_proxy", "https_proxy", "PIP_INDEX_URL"].map(|key| (key.to_owned(), NOWHERE.to_owned()));
+            second.env.extend(nowhere);
             let (built, lines) = build(&home, &second).await;
             built.unwrap();
             assert_eq!(lines, ["Requirements are unchanged.", "Running postbuild..."]);
+
+            let more = [("www/wsgi.py", WSGI), ("www/requirements.txt", "six==1.16.0\n")];
+            let mut third = BuildSpec {
+                previous: Some(second.target.clone()),
+                ..spec(&home, "python", &more, BuildRecipe::default())
+            };
+            third.env.extend(second.env);
+            let (built, lines) = build(&home, &third).await;
+            assert!(matches!(built, Err(RuntimeError::Exited { .. })), "new requirements do need pip: {lines:?}");
         })
         .await;
 }

@@ -166,6 +166,10 @@ fn none<T>() -> Result<T> {
 /// Only what a driver uses: `kill` and `events`.
 #[async_trait]
 impl Runtime for Servers {
+    async fn diagnose(&self) -> Vec<dotcloud_local::engine::view::Finding> {
+        Vec::new()
+    }
+
     async fn kill(&self, container: &str) -> Result<()> {
         let index = container.trim_start_matches("container-").parse().unwrap();
         self.signal(index, Signal::KILL);

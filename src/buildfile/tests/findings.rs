@@ -75,6 +75,15 @@ fn single_line_with_a_tab_among_spaces_is_found() {
 }
 
 #[test]
+fn tabs_between_key_and_value_are_refused_and_the_rest_is_checked_too() {
+    let tab = |place| format!("error {place} A tab stands before the value");
+    let text = "www:\n  type:\tpython\n  approot: \tx\n  requirements:\n    -\ta\ndb:\n  type: rediss\n";
+    let unknown = "error 7:9 Unknown service type \"rediss\"".to_owned();
+    assert_eq!(messages(text), [tab("2:8"), tab("3:11"), tab("5:6"), unknown]);
+    assert_eq!(messages("www: {type:\tpython,\n\t'approot':\t.}\n"), [""; 0]);
+}
+
+#[test]
 fn template_placeholder_is_named() {
     assert_snapshot!(rendered("www:\n  approot: {{ project_name }}\n  type: python\n"));
 }

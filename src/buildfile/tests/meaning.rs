@@ -168,7 +168,6 @@ fn line_endings_marks_and_trailing_blanks_change_nothing() {
     assert_eq!(stack(&format!("\u{feff}{plain}")), expected);
     assert_eq!(stack(&plain.replace('\n', "\t\n")), expected);
     assert_eq!(stack(&plain.replace('\n', " \t # note\n\t\n")), expected);
-    assert_eq!(stack(&plain.replace(": ", ":\t")), expected);
     assert_eq!(stack(&format!("%YAML 1.1\n---\n{plain}...\n")), expected);
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions, TagImageOptions};
 use bollard::{body_try_stream, errors::Error};
@@ -132,8 +132,8 @@ impl DockerRuntime {
 
 pub(super) async fn remembered(memory: &Path) -> bool {
     let Ok(metadata) = tokio::fs::metadata(memory).await else { return false };
-    let age = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-    age.is_some_and(|age| age < REMEMBERED)
+    // Since an earlier moment than the mark's, nothing has passed: then it counts as new.
+    metadata.modified().is_ok_and(|at| at.elapsed().unwrap_or_default() < REMEMBERED)
 }
 
 /// Writes a root file system as tar: Debian's essential packages, without manuals, and with
@@ -172,7 +172,9 @@ async fn report(stderr: ChildStderr, progress: &Progress) -> String {
     let mut lines = BufReader::new(stderr).lines();
     let mut kept: Vec<String> = Vec::new();
     while let Ok(Some(line)) = lines.next_line().await {
-        progress(&format!("base: {line}"));
+        if line.starts_with("I: ") {
+            progress(&format!("base: {line}"));
+        }
         kept.push(line);
         let surplus = kept.len().saturating_sub(super::make::KEPT);
         kept.drain(..surplus);

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 
 use crate::engine::runtime::{Progress, Result, RuntimeError};
 
-use super::{HostSettings, Wish, context};
+use super::{HostSettings, IMAGE_SHARED, Wish, context};
 use crate::docker::DockerRuntime;
 
 /// So many lines of a failed build are part of its error.
@@ -48,6 +48,7 @@ fn options(wish: &Wish<'_>, tag: &str, host: &HostSettings) -> BuildImageOptions
         buildargs: Some(arguments),
         rm: true,
         forcerm: true,
+        labels: Some([(IMAGE_SHARED.to_owned(), wish.name.clone())].into()),
         version: BuilderVersion::BuilderV1,
         ..Default::default()
     }
@@ -63,7 +64,10 @@ struct Output {
 impl Output {
     fn push(&mut self, message: BuildInfo) -> Result<()> {
         for line in message.stream.unwrap_or_default().lines().filter(|line| !line.trim().is_empty()) {
-            (self.progress)(&format!("{}: {line}", self.name));
+            // Packages' hundreds of lines are for failures; the steps show that it goes on.
+            if line.starts_with("Step ") {
+                (self.progress)(&format!("{}: {line}", self.name));
+            }
             if self.last.len() == KEPT {
                 self.last.pop_front();
             }

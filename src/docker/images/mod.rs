@@ -12,6 +12,7 @@ mod make;
 
 use std::collections::HashMap;
 
+use bollard::models::ImageSummary;
 use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 use sha2::{Digest, Sha256};
 
@@ -29,6 +30,9 @@ pub(super) use host::HostSettings;
 /// an image's labels to every container of it, also to one that a person starts by hand.
 pub(super) const IMAGE_HOME: &str = "io.dotcloud-local.image.home";
 pub(super) const IMAGE_APP: &str = "io.dotcloud-local.image.app";
+/// Type images belong to no home.
+const IMAGE_SHARED: &str = "io.dotcloud-local.image.shared";
+/// With which build image an application's image was made.
 pub(super) const IMAGE_TYPE: &str = "io.dotcloud-local.image.type";
 
 /// An image to be made unless it is there.
@@ -54,6 +58,13 @@ impl Wish<'_> {
         let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         format!("dotcloud-local/{}:{short}", self.name)
     }
+}
+
+/// An image's tags. One without any goes by its id: a build that was repeated after a crash took
+/// its tag away. Old engines list such a one as `<none>:<none>`.
+fn names_of(image: ImageSummary) -> Vec<String> {
+    let tags: Vec<String> = image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect();
+    if tags.is_empty() { vec![image.id] } else { tags }
 }
 
 /// Lengths first: `ab` + `c` is not `a` + `bc`.
@@ -170,7 +181,7 @@ impl DockerRuntime {
         let options = ListImagesOptions { filters: Some(filters), ..Default::default() };
         let listed = self.client.docker.list_images(Some(options)).await;
         let listed = listed.map_err(self.client.failed("list images"))?;
-        Ok(listed.into_iter().flat_map(|image| image.repo_tags).collect())
+        Ok(listed.into_iter().flat_map(names_of).collect())
     }
 
     pub(super) async fn drop_image(&self, image: &str) -> Result<()> {
@@ -185,5 +196,22 @@ impl DockerRuntime {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_lost_its_tag_goes_by_its_id() {
+        let image = |tags: &[&str]| ImageSummary {
+            id: "sha256:aa".to_owned(),
+            repo_tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            ..Default::default()
+        };
+        assert_eq!(names_of(image(&["dcl-1/a-www:r1-g1"])), ["dcl-1/a-www:r1-g1"]);
+        assert_eq!(names_of(image(&["<none>:<none>"])), ["sha256:aa"]);
+        assert_eq!(names_of(image(&[])), ["sha256:aa"]);
     }
 }

@@ -2,6 +2,7 @@
 //! killed continues from what the store and Docker say.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::engine::adopt;
 use crate::engine::app::App;
@@ -37,8 +38,29 @@ pub struct Deployment<'a> {
 pub async fn perform(inner: &Arc<Inner>, app: &Arc<App>, record: DeploymentRecord) {
     let log = inner.deploy_logs.open(&inner.store, &app.name, &record.id);
     let mut deployment = Deployment { inner, app, record, log };
-    let outcome = deployment.run().await;
+    app.deploying.store(true, Ordering::Release);
+    let outcome = tokio::select! {
+        outcome = deployment.run() => outcome,
+        () = unwanted(app) => Err(Failed("the application was taken down meanwhile".to_owned())),
+    };
     deployment.finish(outcome).await;
+    app.deploying.store(false, Ordering::Release);
+    app.wake();
+}
+
+/// Returns when nothing of the application is to run any more. A build that is dropped then
+/// leaves its container to the reconciler, which removes all.
+async fn unwanted(app: &App) {
+    let is_wanted = || {
+        let record = app.record();
+        record.up && !record.doomed
+    };
+    let mut status = app.status.subscribe();
+    while is_wanted() {
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 impl Deployment<'_> {
@@ -111,7 +133,7 @@ impl Deployment<'_> {
     async fn adopt(&self, tree: &Tree) -> Result<(), Failed> {
         let (inner, app) = (self.inner, self.app);
         let taken = inner.taken_ports();
-        let adopted = app.change(&inner.store, |record| Ok(adopt::adopt(inner, record, &tree.stack, taken))).await?;
+        let adopted = app.change(&inner.store, |record| adopt::adopt(inner, record, &tree.stack, taken)).await?;
         for name in &adopted.new_data {
             self.log.say_of(name, "Initializing the new service...").await;
         }
@@ -119,9 +141,6 @@ impl Deployment<'_> {
             let text = "This service is no longer in the build file: it keeps running as it is and cannot be scaled. \
                  `dotcloud destroy` removes it.";
             self.log.complain(name, text).await;
-        }
-        for problem in adopted.problems {
-            return Err(Failed(problem));
         }
         Ok(())
     }
@@ -182,7 +201,6 @@ impl Deployment<'_> {
         if succeeded {
             adopt::prune(self.inner, self.app).await;
         }
-        self.app.wake();
     }
 
     async fn save(&self) -> Result<(), Failed> {

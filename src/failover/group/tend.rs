@@ -172,13 +172,12 @@ impl Group {
     /// Says that a planned restart may begin: at once for a slave, with the front gated for
     /// the master.
     fn release_restart(&mut self) {
-        let Some(planned) = self.planned.as_ref().filter(|planned| !planned.released) else { return };
-        let master = self.epoch().is_some_and(|epoch| epoch.master == planned.server.index);
+        let master = self.epoch().map(|epoch| epoch.master);
         let gated = self.front.gated && self.front.done >= self.front.order;
-        if !master || gated || self.phase == Stalled {
-            let index = planned.server.index;
-            self.actions.push(Action::ReleaseRestart(index));
-            self.planned.as_mut().expect("looked at above").released = true;
+        let Some(planned) = self.planned.as_mut().filter(|planned| !planned.released) else { return };
+        if master != Some(planned.server.index) || gated || self.phase == Stalled {
+            planned.released = true;
+            self.actions.push(Action::ReleaseRestart(planned.server.index));
         }
     }
 }

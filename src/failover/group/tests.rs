@@ -1,1 +1,164 @@
+//! One walk per story; the many stories at once are in `tests/scenarios`.
 
+use std::time::Duration;
+
+use super::*;
+use crate::failover::dialect::MemberReport;
+use crate::failover::{Miss, Seat};
+
+/// A group of two: `db.0` is master under epoch 1, `db.1` in step.
+struct Stage {
+    group: Group,
+    now: u64,
+}
+
+fn addr(index: u32) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, index as u8], 6379))
+}
+
+fn server(index: u32) -> Server {
+    Server { index, incarnation: u64::from(index) + 1 }
+}
+
+fn seat(index: u32) -> Seat {
+    let incarnation = Some(server(index).incarnation);
+    Seat { index, addr: addr(index), incarnation, paused: false, leaving: false }
+}
+
+fn master() -> MemberReport {
+    MemberReport { writable: true, history: "h".to_owned(), position: 9, ..MemberReport::default() }
+}
+
+fn slave(link_up: bool) -> MemberReport {
+    MemberReport { writable: false, upstream: Some(addr(0)), link_up, was_linked: true, ..master() }
+}
+
+impl Stage {
+    fn steady() -> Self {
+        let mut stage = Self { group: Group::new(Config::new("db")), now: 0 };
+        stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+        stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+        stage.report(0, master());
+        stage.report(1, slave(true));
+        stage.front_obeys();
+        assert_eq!(stage.group.phase(), Phase::Steady);
+        stage
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        self.now += 1;
+        let mut actions = self.group.handle(Moment(Duration::from_millis(self.now)), event);
+        actions.retain(|action| !matches!(action, Action::Note(_) | Action::Ping(_) | Action::Ask { .. }));
+        actions
+    }
+
+    fn report(&mut self, index: u32, report: MemberReport) -> Vec<Action> {
+        let asked = Moment(Duration::from_millis(self.now));
+        self.tell(Event::Reported { server: server(index), asked, report })
+    }
+
+    fn front_obeys(&mut self) -> Vec<Action> {
+        let order = self.group.front.order;
+        self.tell(Event::FrontMoved(order))
+    }
+}
+
+#[test]
+fn a_death_walks_the_whole_way_in_the_safe_order() {
+    let mut stage = Stage::steady();
+    let gate = stage.tell(Event::Died(server(0)));
+    assert!(matches!(gate.as_slice(), [Action::Gate { .. }]), "{gate:?}");
+    assert_eq!(stage.group.phase(), Phase::Gating);
+    stage.front_obeys();
+    assert_eq!(stage.group.phase(), Phase::Draining, "the link of db.1 is not yet known to be down");
+    let epoch = Epoch { number: 2, master: 1 };
+    assert_eq!(stage.report(1, slave(false)), [Action::Commit(epoch)]);
+    let promote = stage.tell(Event::Committed(epoch, Ok(())));
+    assert_eq!(promote, [Action::Command { server: server(1), change: RoleChange::Promote }]);
+    let promoted = Event::Commanded { server: server(1), change: RoleChange::Promote, result: Ok(master()) };
+    assert!(matches!(stage.tell(promoted).as_slice(), [Action::Open { epoch: 2, .. }]));
+    let recorded = stage.front_obeys();
+    assert!(matches!(recorded.as_slice(), [Action::Record(account)] if account.new_master == 1), "{recorded:?}");
+    assert!(stage.group.status().settled);
+}
+
+#[test]
+fn a_hang_is_fenced_and_nobody_is_promoted_before_the_death() {
+    let mut stage = Stage::steady();
+    stage.tell(Event::Missed(server(0), Miss::Silent { busy: false }));
+    assert_eq!(stage.group.phase(), Phase::Suspect);
+    let fence = stage.tell(Event::Missed(server(0), Miss::Silent { busy: false }));
+    assert!(fence.contains(&Action::Kill(server(0))));
+    stage.front_obeys();
+    for _ in 0..50 {
+        stage.now += 100;
+        stage.report(1, slave(false));
+        assert_eq!(stage.group.phase(), Phase::Fencing);
+    }
+    assert!(stage.group.status().reason.unwrap().contains("db.0 is dead for certain"));
+    stage.tell(Event::Died(server(0)));
+    assert_eq!(stage.group.phase(), Phase::Draining);
+}
+
+#[test]
+fn an_answer_ends_the_suspicion() {
+    let mut stage = Stage::steady();
+    stage.tell(Event::Missed(server(0), Miss::Silent { busy: false }));
+    stage.tell(Event::Answered(server(0)));
+    assert_eq!(stage.group.phase(), Phase::Steady);
+}
+
+#[test]
+fn a_busy_master_gets_more_time_than_a_hung_one() {
+    let mut stage = Stage::steady();
+    for _ in 0..9 {
+        stage.tell(Event::Missed(server(0), Miss::Silent { busy: true }));
+        assert_eq!(stage.group.phase(), Phase::Suspect);
+    }
+    stage.tell(Event::Missed(server(0), Miss::Silent { busy: true }));
+    assert_eq!(stage.group.phase(), Phase::Gating);
+}
+
+#[test]
+fn a_hung_master_without_a_successor_is_left_alone_for_a_while() {
+    let mut stage = Stage::steady();
+    stage.tell(Event::Observed(vec![seat(0)]));
+    for _ in 0..20 {
+        stage.tell(Event::Missed(server(0), Miss::Silent { busy: false }));
+        assert_eq!(stage.group.phase(), Phase::Suspect);
+    }
+    stage.now += 11_000;
+    let ended = stage.tell(Event::Missed(server(0), Miss::Silent { busy: false }));
+    assert!(ended.contains(&Action::Kill(server(0))));
+}
+
+#[test]
+fn a_late_look_does_not_bring_the_dead_back() {
+    let mut stage = Stage::steady();
+    stage.tell(Event::Died(server(0)));
+    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+    assert_eq!(stage.group.server(0), None);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_promotes_nobody() {
+    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
+    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+    stage.report(0, MemberReport::default());
+    stage.report(1, MemberReport::default());
+    let refused = stage.tell(Event::Loaded(Err("cannot use the store".to_owned())));
+    assert!(matches!(refused.last(), Some(Action::Refuse { .. })), "{refused:?}");
+    assert_eq!(stage.group.phase(), Phase::Stalled);
+    stage.now += 1_000;
+    assert_eq!(stage.tell(Event::Ticked), [Action::Load], "it is asked again");
+}
+
+#[test]
+fn timers_never_lie_in_the_past() {
+    let mut stage = Stage::steady();
+    for _ in 0..100 {
+        stage.now += 37;
+        stage.tell(Event::Ticked);
+        assert!(stage.group.next_timeout() > Moment(Duration::from_millis(stage.now)));
+    }
+}

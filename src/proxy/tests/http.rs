@@ -143,6 +143,27 @@ async fn connections_to_an_instance_are_used_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_to_an_instance_that_left_are_closed() {
+    let (ended, mut end) = tokio::sync::mpsc::unbounded_channel();
+    let backend = raw_instance(0, move |mut stream| {
+        let ended = ended.clone();
+        async move {
+            while !read_head(&mut stream).await.is_empty() {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+            }
+            ended.send(std::time::Instant::now()).unwrap();
+        }
+    })
+    .await;
+    let front = Front::start(quick(), std::slice::from_ref(&backend)).await;
+    let began = std::time::Instant::now();
+    assert_eq!(front.get("/").await.body, "ok");
+    front.serve(&[]).await;
+    // Well before the idle limit would close it.
+    assert!(end.recv().await.unwrap() - began < Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_left_the_table_finishes_what_it_runs_and_gets_nothing_new() {
     let (old, new) = (Instance::start(0).await, Instance::start(1).await);
     let front = std::sync::Arc::new(Front::start(quick(), std::slice::from_ref(&old.backend)).await);

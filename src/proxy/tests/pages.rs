@@ -48,6 +48,19 @@ async fn holds_its_tongue(_open: tokio::net::TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_http_is_a_502_that_says_so() {
+    let backend = raw_instance(0, |mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"SSH-2.0-OpenSSH\r\n\r\n").await.unwrap();
+    })
+    .await;
+    let front = Front::start(quick(), std::slice::from_ref(&backend)).await;
+    let answer = front.get("/").await;
+    assert_eq!(answer.status, 502);
+    assert!(answer.body.contains("gave no valid HTTP answer"), "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn silence_is_a_504_and_sets_the_instance_aside() {
     let front = Front::start(quick(), &[raw_instance(0, holds_its_tongue).await]).await;
     let answer = front.get("/").await;
@@ -98,6 +111,25 @@ async fn bodies_above_the_limit_are_a_413() {
         format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}");
     assert_eq!(front.raw(&chunked).await.status, 413);
     assert!(!front.proxy.report().http[0].backends[0].aside);
+}
+
+/// nginx answers 413 at once, and reads on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_before_the_body_was_sent_is_passed_on() {
+    let backend = raw_instance(0, |mut stream| async move {
+        read_head(&mut stream).await;
+        let answer = b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nnginx";
+        stream.write_all(answer).await.unwrap();
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.unwrap();
+    })
+    .await;
+    let config = ProxyConfig { body_limit: 100 << 20, ..quick() };
+    let front = Front::start(config, std::slice::from_ref(&backend)).await;
+    for size in [2_000, 20_000_000] {
+        let answer = front.post("/", &"x".repeat(size)).await;
+        assert_eq!((answer.status, answer.body.as_str()), (413, "nginx"), "{size} bytes");
+    }
+    assert_eq!(front.proxy.drained(&backend.id, Duration::from_secs(5)).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,6 +121,27 @@ async fn an_acknowledged_gate_has_reset_every_session_on_both_sides() {
     assert_eq!(front.proxy.report().tcp[0].sessions, 0);
 }
 
+/// The master reads nothing, so that bytes wait everywhere on the way. That its sockets are
+/// dead is asked without an await: it must be so when the acknowledgement comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_under_way_reaches_the_old_master_after_the_acknowledgement() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let state = TcpState::Open { master: listener.local_addr().unwrap(), epoch: 1 };
+    let front = TcpFront::start(quick(), state).await;
+    let mut sockets = Vec::new();
+    for _ in 0..64 {
+        let mut session = front.connect().await;
+        tokio::spawn(async move { while session.write_all(&[0; 65_536]).await.is_ok() {} });
+        sockets.push(listener.accept().await.unwrap().0);
+    }
+    while front.proxy.report().tcp[0].bytes_to_master < 64 * 65_536 {
+        tokio::task::yield_now().await;
+    }
+    front.set(TcpState::Gated).await;
+    let alive = sockets.iter().filter(|socket| socket.take_error().unwrap().is_none()).count();
+    assert_eq!(alive, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_an_older_epoch_is_reset_though_the_master_is_the_same() {
     let master = Master::start("a:").await;

@@ -1,0 +1,129 @@
+//! What a fact changes in what the group knows; what follows from it is judged elsewhere.
+
+use crate::failover::dialect::{MemberReport, RoleChange};
+use crate::failover::event::{Event, Moment, Seat, Server};
+use crate::model::Epoch;
+
+use super::member::Member;
+use super::{Book, Commit, Group, Planned, Reign, Wish};
+
+impl Group {
+    pub(super) fn learn(&mut self, event: Event) {
+        match event {
+            Event::Ticked => {}
+            Event::Loaded(Ok(epoch)) => self.book = Book::Read(epoch),
+            Event::Loaded(Err(why)) => {
+                self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) };
+            }
+            Event::Committed(epoch, result) => self.committed(epoch, result),
+            Event::Observed(seats) => self.seated(&seats),
+            Event::Died(server) => self.member_of(server, |member, _| member.died(server)),
+            Event::Answered(server) => self.life_of(server, |life, now| life.answered(now)),
+            Event::Missed(server, how) => {
+                let (refused, silent) = (self.config.boot_refused, self.config.boot_silent);
+                self.life_of(server, |life, now| life.missed(how, now, refused, silent));
+            }
+            Event::Reported { server, asked, report } => {
+                self.life_of(server, |life, now| life.reported(asked, report, now));
+                self.reported(server);
+            }
+            Event::Complained { server, error } => self.life_of(server, |life, now| life.complained(error, now)),
+            Event::Commanded { server, change, result } => self.commanded(server, change, result),
+            Event::KillFailed { server, error } => {
+                self.note(format!("cannot end {}: {error}", self.name(server.index)));
+            }
+            Event::FrontMoved(order) => self.front.done = self.front.done.max(order),
+            Event::RestartPlanned(index) => self.restart_planned(index),
+            Event::SwitchoverAsked(to) => {
+                let until = self.now.after(self.config.wish_limit);
+                self.wish = Some(Wish { to, until });
+            }
+        }
+    }
+
+    fn seated(&mut self, seats: &[Seat]) {
+        self.observed = true;
+        self.members.retain(|index, _| seats.iter().any(|seat| seat.index == *index));
+        for seat in seats {
+            let member = self.members.entry(seat.index).or_insert_with(|| Member::new(seat.index, seat.addr));
+            member.seated(seat, self.now);
+        }
+    }
+
+    fn commanded(&mut self, server: Server, change: RoleChange, result: Result<MemberReport, String>) {
+        let retry = self.now.after(self.config.retry / 5);
+        let failed = result.as_ref().err().cloned();
+        self.life_of(server, |life, now| life.commanded(result, now, retry));
+        if let Some(change) = self.change.as_mut().filter(|_| change == RoleChange::PauseWrites && failed.is_none()) {
+            change.paused = Some(self.now);
+        }
+        if let Some(error) = failed {
+            self.note(format!("{} did not take {change:?}: {error}", self.name(server.index)));
+        }
+        self.reported(server);
+    }
+
+    fn committed(&mut self, epoch: Epoch, result: Result<(), String>) {
+        let chosen = self.change.as_mut().and_then(|change| change.choice.as_mut());
+        match result {
+            Ok(()) => {
+                self.book = Book::Read(Some(epoch));
+                if let Some(chosen) = chosen.filter(|chosen| chosen.epoch == epoch) {
+                    chosen.commit = Commit::Done;
+                }
+            }
+            Err(why) => self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) },
+        }
+    }
+
+    fn restart_planned(&mut self, index: u32) {
+        if let Some(server) = self.server(index) {
+            self.planned = Some(Planned { server, until: self.now.after(self.config.restart_limit), released: false });
+        }
+    }
+
+    /// The open master's own words widen what its successors are measured against.
+    fn reported(&mut self, server: Server) {
+        let (Some(reign), Some(report)) = (&mut self.reign, self.members.get(&server.index).and_then(Member::report))
+        else {
+            return;
+        };
+        if server == reign.server && report.writable {
+            reign.saw(self.now, report.position);
+            reign.histories.insert(report.history.clone());
+        } else if report.link_up && report.upstream == Some(reign.addr) {
+            reign.histories.insert(report.history.clone());
+            self.measure(server);
+        }
+        self.advance_account(server);
+    }
+
+    /// A slave whose link is up is in step once it has what the master had before the slave
+    /// was asked: after a full copy Redis may take a second to begin with the writes since.
+    fn measure(&mut self, server: Server) {
+        let Some(reign) = &self.reign else { return };
+        let heard = &reign.heard;
+        let had = |asked: Moment| heard.iter().rev().find(|(at, _)| *at <= asked).map_or(0, |(_, position)| *position);
+        let member = self.members.get_mut(&server.index).and_then(|member| member.life.as_mut());
+        if let Some(life) = member
+            && let Some(report) = &life.report
+        {
+            life.in_step = report.position >= had(life.report_asked);
+        }
+    }
+}
+
+// === impl Reign ===
+
+impl Reign {
+    /// More than the reports that can arrive while one of a slave is on its way.
+    const REMEMBERED: usize = 64;
+
+    fn saw(&mut self, now: Moment, position: u64) {
+        self.position = self.position.max(position);
+        self.heard.push_back((now, position));
+        if self.heard.len() > Self::REMEMBERED {
+            self.heard.pop_front();
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Elect, commit, promote, open.
+
+use crate::failover::dialect::RoleChange;
+use crate::failover::edges::Phase::{self, *};
+use crate::failover::elect::{self, Choice};
+use crate::failover::event::{Account, Action, Moment, Server};
+use crate::model::Epoch;
+
+use super::{Book, Change, Chosen, Commit, Group, Kind, Reign};
+
+impl Group {
+    pub(super) fn ensure_change(&mut self, kind: Kind, cause: &str, old: u32) {
+        if self.change.is_none() {
+            self.change = Some(Change::new(kind, cause.to_owned(), old, None, self.now));
+        }
+    }
+
+    pub(super) fn ensure_failure(&mut self, cause: &str, target: Option<Server>) {
+        let old = self.epoch().map_or(0, |epoch| epoch.master);
+        match &mut self.change {
+            Some(change) if change.kind == Kind::Failure => change.target = target.or(change.target),
+            change => *change = Some(Change::new(Kind::Failure, cause.to_owned(), old, target, self.now)),
+        }
+        self.reason = Some(format!("{}: {cause}", self.name(old)));
+    }
+
+    pub(super) fn chosen(&self, index: u32, epoch: Epoch, commit: Commit) -> Option<Chosen> {
+        let server = self.server(index)?;
+        Some(Chosen { server, addr: self.members.get(&index)?.addr, epoch, commit })
+    }
+
+    /// Writes the choice down and sends its epoch to the disk.
+    pub(super) fn choose(&mut self, choice: &Choice, number: u64) {
+        let epoch = Epoch { number, master: choice.index };
+        let chosen = self.chosen(choice.index, epoch, Commit::Asked);
+        if let Some(change) = &mut self.change {
+            change.choice = chosen;
+        }
+        self.note(format!("epoch {number}: {}", choice.because));
+        self.reason = Some(choice.because.clone());
+        self.actions.push(Action::Commit(epoch));
+    }
+
+    pub(super) fn electing(&mut self) -> Option<Phase> {
+        if let Book::Unreadable { why, .. } = &self.book {
+            self.reason = Some(why.clone());
+            // Whether the epoch is on disk is read again before anything else is decided.
+            self.change.as_mut()?.choice = None;
+            return Some(Stalled);
+        }
+        let change = self.change.as_ref()?;
+        match change.choice {
+            Some(chosen) if chosen.commit == Commit::Done => return Some(Promoting),
+            Some(_) => return None,
+            None => {}
+        }
+        let number = self.epoch().map_or(1, |epoch| epoch.number + 1);
+        match self.elected() {
+            Ok(choice) => {
+                self.choose(&choice, number);
+                None
+            }
+            Err(why) => {
+                self.note(format!("nobody is elected: {why}"));
+                Some(Gathering)
+            }
+        }
+    }
+
+    pub(super) fn elected(&self) -> Result<Choice, String> {
+        let (Some(change), Some(basis)) = (&self.change, self.basis()) else {
+            return Err("nothing is known of the old master".to_owned());
+        };
+        if let Kind::Handover(index) = change.kind {
+            let because = format!("{} has everything", self.name(index));
+            let able = self.server(index).is_some();
+            return if able { Ok(Choice { index, because }) } else { Err("it died".to_owned()) };
+        }
+        elect::choose(&basis, &self.standings(change.fenced.unwrap_or(self.since)))
+    }
+
+    pub(super) fn promote(&mut self) {
+        let Some(chosen) = self.change.as_ref().and_then(|change| change.choice) else { return };
+        let life = self.members.get(&chosen.server.index).and_then(|member| member.life.as_ref());
+        let writable = life.is_some_and(|life| life.report.as_ref().is_some_and(|report| report.writable));
+        if self.runs(chosen.server) && !writable {
+            self.command(chosen.server, RoleChange::Promote);
+        }
+    }
+
+    pub(super) fn promoting(&mut self) -> Option<Phase> {
+        let chosen = self.change.as_ref()?.choice?;
+        if !self.runs(chosen.server) {
+            return Some(self.lost_before_opening(None));
+        }
+        let life = self.members.get(&chosen.server.index)?.life.as_ref()?;
+        if life.report.as_ref().is_some_and(|report| report.writable) {
+            self.change.as_mut()?.promoted = Some(self.now);
+            return Some(Repointing);
+        }
+        let idle = life.free(self.now);
+        if self.replaceable(chosen.server) {
+            return Some(self.lost_before_opening(Some(chosen.server)));
+        }
+        if idle {
+            self.promote();
+        }
+        None
+    }
+
+    /// The chosen one failed. Nobody wrote to it yet, so that the other replicas are measured
+    /// against the same old master.
+    pub(super) fn lost_before_opening(&mut self, target: Option<Server>) -> Phase {
+        if target.is_none() && self.kind() == Kind::Opening {
+            self.change = None;
+            return Gathering;
+        }
+        let now = self.now;
+        if let Some(change) = &mut self.change {
+            (change.kind, change.target, change.choice) = (Kind::Failure, target, None);
+            change.fenced = target.is_none().then_some(now);
+        }
+        if target.is_some() { Fencing } else { Draining }
+    }
+
+    pub(super) fn open(&mut self) {
+        let Some(change) = &self.change else { return };
+        let Some(chosen) = change.choice else { return };
+        let report = self.members.get(&chosen.server.index).and_then(|member| member.report());
+        let (history, position, writes) =
+            report.map_or_else(Default::default, |r| (r.history.clone(), r.position, r.writes));
+        let histories = [history].into();
+        let heard = [(self.now, position)].into();
+        let (server, addr, opened) = (chosen.server, chosen.addr, self.now);
+        self.reign = Some(Reign { server, addr, histories, position, heard, opened, writes });
+        self.account = change.account(self.now).map(|facts| super::status::Entry { facts, stored: false });
+        let resumed = change.paused.is_some().then(|| self.server(change.old)).flatten();
+        if let Some(old) = resumed {
+            self.command(old, RoleChange::ResumeWrites);
+        }
+        self.front.order += 1;
+        self.front.gated = false;
+        let (order, epoch) = (self.front.order, chosen.epoch.number);
+        self.actions.push(Action::Open { order, master: chosen.addr, epoch });
+    }
+}
+
+impl Change {
+    pub(super) fn new(kind: Kind, cause: String, old: u32, target: Option<Server>, now: Moment) -> Self {
+        Self { kind, cause, old, target, detected: now, paused: None, fenced: None, choice: None, promoted: None }
+    }
+
+    fn account(&self, now: Moment) -> Option<Account> {
+        let chosen = self.choice?;
+        let promoted = self.promoted?;
+        (self.kind != Kind::Opening).then(|| Account {
+            cause: self.cause.clone(),
+            old_master: self.old,
+            new_master: chosen.server.index,
+            epoch: chosen.epoch.number,
+            detected: self.detected,
+            fenced: self.fenced.unwrap_or(promoted),
+            promoted,
+            opened: now,
+            first_write: None,
+            resynchronised: None,
+        })
+    }
+}
