@@ -56,8 +56,10 @@ impl Groups {
 
     /// A restart that is no failure: the driver keeps the roles.
     pub async fn plan_restart(&self, service: &ServiceName, index: u32) {
-        if let Some(handle) = self.handles.lock().await.get(service) {
-            handle.plan_restart(index).await;
+        // The guard is gone before the driver is waited for: every look needs it.
+        let released = self.handles.lock().await.get(service).map(|handle| handle.plan_restart(index));
+        if let Some(released) = released {
+            released.await;
         }
     }
 }

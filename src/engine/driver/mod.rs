@@ -100,12 +100,13 @@ impl GroupHandle {
 
     /// Announces that this member is about to be restarted on purpose. Returns when that may
     /// begin: for the master, with the front gated. It may take up to a minute before it
-    /// counts as a failure.
-    pub async fn plan_restart(&self, index: u32) {
+    /// counts as a failure. The order is given at once; the future borrows nothing, so that
+    /// no lock around the handle is held while it waits.
+    pub fn plan_restart(&self, index: u32) -> impl Future<Output = ()> + Send + use<> {
         let (done, released) = oneshot::channel();
         self.send(Order::PlanRestart(index, done));
         // A driver that ended holds nothing back.
-        let _ = released.await;
+        async move { drop(released.await) }
     }
 
     /// Makes `to`, or the most advanced slave, the master. Returns the master's number. In a

@@ -170,9 +170,12 @@ impl Group {
     }
 
     /// Says that a planned restart may begin: at once for a slave, with the front gated for
-    /// the master.
+    /// the master. A daemon's first gathering did not enter its phase and is not gated yet.
     fn release_restart(&mut self) {
         let master = self.epoch().map(|epoch| epoch.master);
+        if self.phase == Gathering && master.is_some_and(|master| self.restarting(master)) {
+            self.gate();
+        }
         let gated = self.front.gated && self.front.done >= self.front.order;
         let Some(planned) = self.planned.as_mut().filter(|planned| !planned.released) else { return };
         if master != Some(planned.server.index) || gated || self.phase == Stalled {

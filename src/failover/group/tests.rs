@@ -154,6 +154,45 @@ fn a_store_that_cannot_be_read_promotes_nobody() {
 }
 
 #[test]
+fn a_restart_of_a_member_that_does_not_run_begins_at_once() {
+    let mut stage = Stage::steady();
+    stage.tell(Event::Died(server(1)));
+    assert_eq!(stage.tell(Event::RestartPlanned(1)), [Action::ReleaseRestart(1)]);
+    assert_eq!(stage.tell(Event::RestartPlanned(7)), [Action::ReleaseRestart(7)], "nor of one that does not exist");
+    assert!(stage.group.status().settled, "nothing was planned");
+}
+
+#[test]
+fn a_restart_of_the_master_waits_for_the_gate_in_the_first_gathering_too() {
+    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
+    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+    stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+    assert_eq!(stage.group.phase(), Phase::Gathering);
+    assert!(matches!(stage.tell(Event::RestartPlanned(0)).as_slice(), [Action::Gate { .. }]));
+    assert_eq!(stage.front_obeys(), [Action::ReleaseRestart(0)]);
+}
+
+#[test]
+fn a_plan_that_ends_before_it_was_allowed_lets_go() {
+    for over in ["time", "another process", "another plan"] {
+        let mut stage = Stage::steady();
+        stage.tell(Event::RestartPlanned(0));
+        let actions = match over {
+            "time" => {
+                stage.now += 60_000;
+                stage.tell(Event::Ticked)
+            }
+            "another process" => {
+                let again = Seat { incarnation: Some(9), ..seat(0) };
+                stage.tell(Event::Observed(vec![again, seat(1)]))
+            }
+            _ => stage.tell(Event::RestartPlanned(1)),
+        };
+        assert!(actions.contains(&Action::ReleaseRestart(0)), "{over}: {actions:?}");
+    }
+}
+
+#[test]
 fn timers_never_lie_in_the_past() {
     let mut stage = Stage::steady();
     for _ in 0..100 {
