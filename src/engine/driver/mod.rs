@@ -114,10 +114,10 @@ impl GroupHandle {
     ///
     /// # Errors
     /// When nobody can take over, or the driver is stopped.
-    pub async fn switchover(&self, to: Option<u32>) -> Result<u32, SwitchoverError> {
+    pub fn switchover(&self, to: Option<u32>) -> impl Future<Output = Result<u32, SwitchoverError>> + Send + use<> {
         let (done, outcome) = oneshot::channel();
         self.send(Order::Switchover(to, done));
-        outcome.await.map_err(|_| SwitchoverError::Stopped)?.map_err(SwitchoverError::Refused)
+        async move { outcome.await.map_err(|_| SwitchoverError::Stopped)?.map_err(SwitchoverError::Refused) }
     }
 
     /// Ends the driver; the servers stay as they are.

@@ -18,6 +18,7 @@ impl Group {
         }
         self.probe();
         self.release_restart();
+        self.refuse_wish();
     }
 
     /// When `handle` is to be called with [`super::Event::Ticked`] at the latest.
@@ -167,6 +168,16 @@ impl Group {
         let master = self.reign.as_ref().map(|reign| reign.server);
         let lives = self.members.values().filter_map(|member| member.life.as_ref());
         lives.filter(|life| Some(life.server) != master && life.misses == 0).any(|life| !life.follows())
+    }
+
+    /// Without an open master a wish that could not be fulfilled in time is refused as well:
+    /// whoever asked waits for an answer.
+    fn refuse_wish(&mut self) {
+        let late = self.wish.as_ref().is_some_and(|wish| wish.until <= self.now);
+        if late && matches!(self.phase, Gathering | Stalled) {
+            let why = self.reason.clone().unwrap_or_else(|| "no master is open".to_owned());
+            self.answer_wish(Err(why));
+        }
     }
 
     /// Says that a planned restart may begin: at once for a slave, with the front gated for

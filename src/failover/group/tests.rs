@@ -193,6 +193,23 @@ fn a_plan_that_ends_before_it_was_allowed_lets_go() {
 }
 
 #[test]
+fn a_stalled_group_says_which_command_decides_and_refuses_a_wish_that_does_not() {
+    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
+    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+    stage.report(0, MemberReport::default());
+    stage.report(1, slave(false));
+    stage.tell(Event::Loaded(Ok(None)));
+    assert_eq!(stage.group.phase(), Phase::Stalled);
+    let reason = stage.group.status().reason.unwrap();
+    assert!(reason.contains("`dotcloud switchover db db."), "{reason}");
+    assert_eq!(stage.tell(Event::SwitchoverAsked(None)), []);
+    stage.now += 3_000;
+    assert_eq!(stage.tell(Event::Ticked), [Action::AnswerSwitchover(Err(reason))]);
+    let named = stage.tell(Event::SwitchoverAsked(Some(1)));
+    assert!(named.contains(&Action::Commit(Epoch { number: 1, master: 1 })), "{named:?}");
+}
+
+#[test]
 fn timers_never_lie_in_the_past() {
     let mut stage = Stage::steady();
     for _ in 0..100 {
