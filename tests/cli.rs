@@ -262,11 +262,12 @@ fn home_that_cannot_be_used_is_named() {
     assert!(said.err.contains("cannot start the daemon"), "{said:?}");
     let shared = user.folder.path().join("shared");
     fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("somebody's.txt"), "").unwrap();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
     let said = used(&shared);
     assert_eq!(said.code, 4);
     assert!(said.err.contains(&format!("chmod 700 {}", shared.display())), "{said:?}");
-    assert_eq!(fs::read_dir(&shared).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&shared).unwrap().count(), 1);
     let said = used(&user.folder.path().join("x".repeat(120)));
     assert_eq!(said.code, 4);
     assert!(said.err.contains("DOTCLOUD_HOME"), "{said:?}");

@@ -16,6 +16,11 @@ const PORTS: std::ops::Range<u16> = 20000..30000;
 /// How many uploaded trees, and images of them, are kept beside those in use.
 const KEPT_REVISIONS: usize = 5;
 
+/// History that is kept of an application; its receipts are counted per data service.
+const KEPT_DEPLOYMENTS: usize = 50;
+const KEPT_ACTIVITY: usize = 1000;
+const KEPT_RECEIPTS: usize = 200;
+
 /// What a build file changed.
 #[derive(Debug, Default)]
 pub struct Adopted {
@@ -134,6 +139,7 @@ async fn try_prune(inner: &Inner, app: &App) -> Result<(), Box<dyn std::error::E
             inner.runtime.remove_image(&image).await?;
         }
     }
+    inner.store.prune_history(&app.name, KEPT_DEPLOYMENTS, KEPT_ACTIVITY, KEPT_RECEIPTS).await?;
     let revisions = inner.store.revisions(&app.name).await?;
     let old = revisions.len().saturating_sub(KEPT_REVISIONS);
     for name in &revisions[..old] {

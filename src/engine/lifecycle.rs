@@ -145,8 +145,7 @@ impl Engine {
         if status.version < version {
             return Ok(vec!["the change is about to be looked at".to_owned()]);
         }
-        let deployments = self.inner().store.deployments(&app.name).await?;
-        let under_way = deployments.iter().filter(|deployment| !deployment.phase.is_over());
+        let under_way = self.inner().store.unfinished_deployments(&app.name).await?.into_iter();
         let mut reasons: Vec<String> =
             under_way.map(|deployment| format!("deployment of {} is under way", deployment.revision)).collect();
         reasons.extend(status.steps.iter().cloned());

@@ -44,8 +44,7 @@ pub async fn work(inner: Arc<Inner>, app: Arc<App>) {
 }
 
 async fn next(inner: &Inner, app: &App) -> Result<Option<DeploymentRecord>> {
-    let all = inner.store.deployments(&app.name).await?;
-    Ok(all.into_iter().find(|deployment| !deployment.phase.is_over()))
+    Ok(inner.store.unfinished_deployments(&app.name).await?.into_iter().next())
 }
 
 impl Engine {
@@ -59,7 +58,7 @@ impl Engine {
         let (inner, app) = (self.inner(), self.inner().app(app)?);
         let revision = self.choose_revision(&app, wish.revision.as_deref()).await?;
         let _one_at_a_time = app.scheduling.lock().await;
-        let known = inner.store.deployments(&app.name).await?;
+        let known = inner.store.unfinished_deployments(&app.name).await?;
         let same = |deployment: &&DeploymentRecord| {
             let same_wish = deployment.revision == revision && deployment.service == wish.service;
             deployment.phase == DeploymentPhase::Building && same_wish && deployment.clean == wish.clean
