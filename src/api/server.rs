@@ -19,6 +19,7 @@
 //! | `POST I/exec` | `{"command", "tty"?, "stdin"}` | 101 to `dotcloud-exec`: see [`crate::api::types::Frame`] |
 //! | `GET /v1/doctor` | | findings about this machine |
 //! | `GET /v1/version` | | `{"object": {"version", "built_at", "pid"}}` |
+//! | `PATCH /v1/settings` | `{"large_memory": bool}` | the same; whether limits above 4G are accepted |
 //! | `POST /v1/shutdown` | | 204; the daemon ends, the containers stay |
 //!
 //! The service object carries ours beside dotCloud's keys: `stateful`, `urls`, `address`,

@@ -17,7 +17,7 @@ pub use application::{
 };
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};
-pub use machine::{Account, Finding, Level, Version};
+pub use machine::{Account, Finding, Level, Settings, Version};
 
 /// One thing: `{"object": …}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! it by hand.
 
 use crate::api::client::{Client, ClientError};
-use crate::api::types::Version;
+use crate::api::types::{Settings, Version};
 
 use super::Context;
 use super::error::{CliError, Kind};
@@ -25,6 +25,12 @@ pub enum Action {
     Stop,
     /// Tell whether it runs (exit code 4 when not)
     Status,
+    /// Accept memory limits above 4G, up to 64G
+    AllowLargeMemory {
+        /// Refuse them again; limits that are set stay
+        #[arg(long)]
+        revoke: bool,
+    },
 }
 
 pub async fn run(action: Action, ctx: &Context) -> Result<u8, CliError> {
@@ -41,6 +47,11 @@ pub async fn run(action: Action, ctx: &Context) -> Result<u8, CliError> {
             }
         },
         Action::Status => status(ctx).await?,
+        Action::AllowLargeMemory { revoke } => {
+            let settings = ctx.client.set_settings(&Settings { large_memory: !revoke }).await?;
+            let verb = if settings.large_memory { "accepted" } else { "refused" };
+            ctx.ui.success(format!("Memory limits above 4G are {verb}."));
+        }
     }
     Ok(0)
 }

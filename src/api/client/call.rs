@@ -161,6 +161,10 @@ impl Client {
 
     // --- the machine
 
+    pub async fn set_settings(&self, settings: &Settings) -> Result<Settings> {
+        self.tell(Method::PATCH, "/v1/settings", settings).await
+    }
+
     pub async fn doctor(&self) -> Result<Vec<Finding>> {
         self.list("/v1/doctor").await
     }

@@ -2,15 +2,20 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 
 use super::Api;
 use super::convert;
+use super::extract::Told;
 use super::respond::{Answer, done, object, objects};
-use crate::api::types::Account;
+use crate::api::types::{Account, Settings};
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/version", get(version)).route("/doctor", get(doctor)).route("/shutdown", post(shutdown))
+    Router::new()
+        .route("/version", get(version))
+        .route("/doctor", get(doctor))
+        .route("/settings", patch(set))
+        .route("/shutdown", post(shutdown))
 }
 
 /// Below `/me`.
@@ -24,6 +29,11 @@ async fn version(State(api): State<Api>) -> Answer {
 
 async fn doctor(State(api): State<Api>) -> Answer {
     Ok(objects(api.engine.doctor().await.into_iter().map(convert::finding)))
+}
+
+async fn set(State(api): State<Api>, Told(settings): Told<Settings>) -> Answer {
+    api.engine.allow_large_memory(settings.large_memory).await?;
+    Ok(object(&settings))
 }
 
 async fn shutdown(State(api): State<Api>) -> Answer {

@@ -13,6 +13,13 @@ pub struct Version {
     pub pid: u32,
 }
 
+/// `PATCH /v1/settings`: what this home's daemon permits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// Memory limits above 4G are accepted.
+    pub large_memory: bool,
+}
+
 /// `GET /me`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Account {
