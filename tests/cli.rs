@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -16,7 +17,10 @@ struct User {
 impl User {
     fn new() -> Self {
         // Short, because a Unix socket's path is limited to 107 bytes.
-        let temporary = |prefix| tempfile::Builder::new().prefix(prefix).tempdir_in("/tmp").unwrap();
+        // Private, because the daemon takes no other home.
+        let private = fs::Permissions::from_mode(0o700);
+        let temporary =
+            |prefix| tempfile::Builder::new().prefix(prefix).permissions(private.clone()).tempdir_in("/tmp").unwrap();
         Self { home: temporary("dch"), folder: temporary("dcf") }
     }
 
@@ -256,6 +260,14 @@ fn home_that_cannot_be_used_is_named() {
     let said = used(&file.join("home"));
     assert_eq!(said.code, 4);
     assert!(said.err.contains("cannot start the daemon"), "{said:?}");
+    let shared = user.folder.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("somebody's.txt"), "").unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = used(&shared);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains(&format!("chmod 700 {}", shared.display())), "{said:?}");
+    assert_eq!(fs::read_dir(&shared).unwrap().count(), 1);
     let said = used(&user.folder.path().join("x".repeat(120)));
     assert_eq!(said.code, 4);
     assert!(said.err.contains("DOTCLOUD_HOME"), "{said:?}");

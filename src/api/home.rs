@@ -1,6 +1,8 @@
 //! `DOTCLOUD_HOME`: the folder where the CLI and the daemon meet.
 //!
-//! Names of files only. It neither creates nor reads them.
+//! Names of files only: it neither creates nor reads them, the folder itself excepted.
+
+mod folder;
 
 use std::path::{Path, PathBuf};
 

@@ -12,6 +12,7 @@
 //! | `POST A/down` | `{"volumes": bool}` | 204 when everything is gone |
 //! | `GET A/wait` | | stream of `{"object": {"status": "waiting", "holds"}}`, ends with `ready` or `failed` |
 //! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
+//! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
 //! | `POST A/kill` | `{"role": "db.master"}` | `{"object": {"role", "instance"}}` |
 //! | `GET A/resolve?role=db.slave` | | `{"object": {"service", "instance_id"}}` |
 //! | `GET A/receipts` | | failovers of all services, oldest first |

@@ -12,8 +12,8 @@ mod machine;
 use serde::{Deserialize, Serialize};
 
 pub use application::{
-    Application, Billing, Domain, EpochNumber, Failover, Flavor, Group, Instance, InstanceStatus, Killed, Member, Port,
-    Resolved, ScaleRequest, Scaled, Service, ServicePatch, Wish,
+    Application, Billing, Domain, EpochNumber, Failover, Flavor, Group, Instance, InstanceStatus, Killed, Master,
+    Member, Port, Resolved, ScaleRequest, Scaled, Service, ServicePatch, Switchover, Wish,
 };
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};

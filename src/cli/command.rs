@@ -72,6 +72,7 @@ pub enum Command {
     #[command(alias = "ssh")]
     Run(run::Args),
     Restart(restart::Args),
+    Switchover(switchover::Args),
     Kill(kill::Args),
     Env(env::Args),
     Create(create::Args),

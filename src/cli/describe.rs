@@ -6,9 +6,6 @@ use crate::api::types::{Application, Failover, Group, Instance, Member, Service}
 
 use super::table::{row, size, table};
 
-/// How many failovers are shown.
-const RECEIPTS: usize = 3;
-
 pub fn application(app: &Application) -> String {
     let mut text = format!("=== {}\n", app.name);
     field(&mut text, "flavor", &app.flavor);
@@ -70,9 +67,7 @@ pub fn service(service: &Service) -> String {
     if let Some(members) = &service.group {
         group(&mut text, &service.name, members);
     }
-    for receipt in service.receipts.iter().rev().take(RECEIPTS) {
-        failover(&mut text, receipt);
-    }
+    failovers(&mut text, service);
     for one in &service.instances {
         instance(&mut text, &service.name, one);
     }
@@ -97,6 +92,16 @@ fn member(service: &str, member: &Member) -> Vec<String> {
         known(member.replication_lag_seconds.map(|lag| format!("{lag:.1}s"))),
         known(member.position.map(|position| position.to_string())),
     ]
+}
+
+/// The last one; the others are for those who ask.
+fn failovers(text: &mut String, service: &Service) {
+    if let Some((last, others)) = service.receipts.split_last() {
+        failover(text, last);
+        if !others.is_empty() {
+            let _ = writeln!(text, "  … and {} more: dotcloud info {} --json", others.len(), service.name);
+        }
+    }
 }
 
 fn failover(text: &mut String, receipt: &Failover) {
@@ -218,6 +223,16 @@ mod tests {
         ports:
           redis: redis://root:secret@127.0.0.1:20001
         ");
+    }
+
+    #[test]
+    fn earlier_failovers_are_counted_alone() {
+        let mut db = db();
+        let last = db.receipts[0].clone();
+        db.receipts.splice(0..0, [1, 2].map(|epoch| Failover { epoch, ..last.clone() }));
+        let text = service(&db);
+        assert_eq!(text.matches("failover:").count(), 1);
+        assert!(text.contains("(epoch 3)") && text.contains("\n  … and 2 more: dotcloud info db --json\n"), "{text}");
     }
 
     #[test]

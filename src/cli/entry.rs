@@ -85,6 +85,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Logs(args) => logs::run(args, ctx).await,
         Command::Run(args) => run::run(args, ctx).await,
         Command::Restart(args) => restart::run(args, ctx).await,
+        Command::Switchover(args) => switchover::run(args, ctx).await,
         Command::Kill(args) => kill::run(args, ctx).await,
         Command::Env(args) => env::run(args, ctx).await,
         Command::Create(args) => create::run(args, ctx).await,

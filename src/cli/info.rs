@@ -7,7 +7,7 @@ use super::{CliError, Context, describe};
 /// Show an application, or everything about one service
 ///
 /// For a replicated service: every member's role, whether it is synchronized and how far behind
-/// it is, and the receipts of the last failovers.
+/// it is, and the receipt of the last failover.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     pub service: Option<ServiceName>,

@@ -38,6 +38,7 @@ pub mod revisions;
 pub mod run;
 pub mod scale;
 pub mod status;
+pub mod switchover;
 pub mod table;
 pub mod target;
 pub mod tree;

@@ -2,6 +2,7 @@
 //! nothing about applications.
 
 mod front;
+mod leftovers;
 mod traffic;
 
 use std::fs::File;
@@ -60,8 +61,9 @@ pub enum DaemonError {
 /// # Errors
 /// When another daemon runs for this home, or any part cannot be started.
 pub async fn run(home: Home) -> Result<(), DaemonError> {
-    std::fs::create_dir_all(home.dir()).map_err(at(&home, "create the folder"))?;
+    home.make_private().map_err(at(&home, "keep files"))?;
     let _lock = lock(&home)?;
+    leftovers::clear_uploads(home.dir());
     let shutdown = CancellationToken::new();
     let socket = server::bind_unix(&home).map_err(at(&home, "open the socket"))?;
     let store = Store::open(&home.dir().join("store.db"))?;

@@ -167,9 +167,15 @@ impl Lines {
 /// A line without an end is cut here, in bytes.
 const LONGEST: usize = 1024 * 1024;
 
+/// Ends with the log, or with its reader: a quiet container must not keep the connection.
 async fn forward_lines(mut stream: Output, sender: mpsc::Sender<LogLine>) {
     let mut lines = Lines::default();
-    while let Some(Ok(piece)) = stream.next().await {
+    loop {
+        let piece = tokio::select! {
+            piece = stream.next() => piece,
+            () = sender.closed() => return,
+        };
+        let Some(Ok(piece)) = piece else { break };
         let stderr = matches!(piece, LogOutput::StdErr { .. });
         if let Some(line) = lines.push(stderr, &piece.into_bytes())
             && sender.send(line).await.is_err()
@@ -185,6 +191,14 @@ async fn forward_lines(mut stream: Output, sender: mpsc::Sender<LogLine>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_quiet_log_is_closed_when_its_reader_leaves() {
+        let (sender, reader) = mpsc::channel(1);
+        let forwarding = tokio::spawn(forward_lines(Box::pin(futures_util::stream::pending()), sender));
+        drop(reader);
+        forwarding.await.unwrap();
+    }
 
     #[test]
     fn pieces_of_a_long_line_are_joined_per_stream() {

@@ -16,6 +16,11 @@ const PORTS: std::ops::Range<u16> = 20000..30000;
 /// How many uploaded trees, and images of them, are kept beside those in use.
 const KEPT_REVISIONS: usize = 5;
 
+/// History that is kept of an application; its receipts are counted per data service.
+const KEPT_DEPLOYMENTS: usize = 50;
+const KEPT_ACTIVITY: usize = 1000;
+const KEPT_RECEIPTS: usize = 200;
+
 /// What a build file changed.
 #[derive(Debug, Default)]
 pub struct Adopted {
@@ -42,6 +47,10 @@ pub fn adopt(
     }
     for spec in &stack.services {
         match record.service(&spec.name) {
+            Some(known) if known.doomed => {
+                let text = format!("service \"{}\" is being destroyed: push again when it is gone", spec.name);
+                return Err(EngineError::Conflict(text));
+            }
             Some(known) => check_type(known, spec)?,
             None => {
                 let service = new_service(inner, spec, &mut taken, &record.name).map_err(EngineError::Invalid)?;
@@ -130,6 +139,7 @@ async fn try_prune(inner: &Inner, app: &App) -> Result<(), Box<dyn std::error::E
             inner.runtime.remove_image(&image).await?;
         }
     }
+    inner.store.prune_history(&app.name, KEPT_DEPLOYMENTS, KEPT_ACTIVITY, KEPT_RECEIPTS).await?;
     let revisions = inner.store.revisions(&app.name).await?;
     let old = revisions.len().saturating_sub(KEPT_REVISIONS);
     for name in &revisions[..old] {

@@ -1,9 +1,11 @@
 //! What is left to do once all containers that had to go are gone: data, images and records of
 //! destroyed services and applications. Decided from the record, so that a killed daemon goes on.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::model::observed::ObservedApp;
+use crate::model::InstanceName;
+use crate::model::observed::{ObservedApp, Purpose};
 use crate::store::{AppRecord, ServiceRecord};
 
 use super::app::App;
@@ -19,7 +21,7 @@ const MOST_MEMBERS: u32 = 64;
 /// True when the application itself is gone.
 pub async fn settle(
     inner: &Inner,
-    app: &App,
+    app: &Arc<App>,
     record: &AppRecord,
     observed: &ObservedApp,
 ) -> Result<bool, RuntimeError> {
@@ -32,6 +34,9 @@ pub async fn settle(
     if record.discard_data && !record.up && empty {
         discard_data(inner, app, record, observed).await?;
     }
+    if idle {
+        remove_leftovers(inner, record, observed).await?;
+    }
     for service in record.services.iter().filter(|service| service.doomed) {
         let lives = observed.containers.iter().any(|c| c.identity.instance.service == service.name);
         if !lives {
@@ -41,9 +46,36 @@ pub async fn settle(
     Ok(false)
 }
 
+/// What a killed daemon or a failed call left: containers of builds that nobody performs, data
+/// of members that were scaled away.
+async fn remove_leftovers(inner: &Inner, record: &AppRecord, observed: &ObservedApp) -> Result<(), RuntimeError> {
+    for container in observed.containers.iter().filter(|c| c.identity.purpose == Purpose::Build) {
+        inner.runtime.remove(&container.id).await?;
+    }
+    let scaled_away = |service: &ServiceRecord| {
+        (service.instances..MOST_MEMBERS).map(|index| service.name.instance(index)).collect::<Vec<_>>()
+    };
+    for instance in record.services.iter().filter(|service| service.is_data && record.up).flat_map(scaled_away) {
+        let volume = inner.naming.volume(&record.name, &instance);
+        let lives = observed.containers.iter().any(|container| container.identity.instance == instance);
+        if !lives && observed.volumes.contains(&volume) && !is_master(inner, record, &instance).await {
+            inner.runtime.remove_volume(&volume).await?;
+        }
+    }
+    Ok(())
+}
+
+/// An unreadable store counts as yes: nothing is removed on a guess.
+async fn is_master(inner: &Inner, record: &AppRecord, instance: &InstanceName) -> bool {
+    match inner.store.epoch(&record.name, &instance.service).await {
+        Ok(epoch) => epoch.is_some_and(|epoch| epoch.master == instance.index),
+        Err(_) => true,
+    }
+}
+
 async fn bury_application(
     inner: &Inner,
-    app: &App,
+    app: &Arc<App>,
     record: &AppRecord,
     observed: &ObservedApp,
 ) -> Result<(), RuntimeError> {
@@ -70,7 +102,7 @@ async fn bury_application(
 
 async fn discard_data(
     inner: &Inner,
-    app: &App,
+    app: &Arc<App>,
     record: &AppRecord,
     observed: &ObservedApp,
 ) -> Result<(), RuntimeError> {
@@ -89,7 +121,7 @@ async fn discard_data(
 
 async fn bury_service(
     inner: &Inner,
-    app: &App,
+    app: &Arc<App>,
     service: &ServiceRecord,
     observed: &ObservedApp,
 ) -> Result<(), RuntimeError> {

@@ -11,7 +11,7 @@ use crate::model::{AppName, GroupStatus, ServiceName};
 use crate::store::{AppRecord, Store, StoreError};
 
 use super::groups::Groups;
-use super::handle::EngineError;
+use super::handle::{EngineError, to_its_end};
 use super::health::Health;
 
 /// What the reconciler publishes after every look.
@@ -37,7 +37,7 @@ pub struct App {
     record: Mutex<Arc<AppRecord>>,
     version: AtomicU64,
     /// Serialises changes: one at a time goes to the disk.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
     wake: Notify,
     /// Wakes the deployer.
     pub deploy: Notify,
@@ -58,7 +58,7 @@ impl App {
             name: record.name.clone(),
             record: Mutex::new(Arc::new(record)),
             version: AtomicU64::new(1),
-            changing: tokio::sync::Mutex::default(),
+            changing: Arc::default(),
             wake: Notify::new(),
             deploy: Notify::new(),
             deploying: AtomicBool::new(false),
@@ -81,23 +81,32 @@ impl App {
     }
 
     /// Changes what is wanted: on disk first, then in memory, then the reconciler is woken.
-    /// Nothing happens when `edit` refuses.
-    pub async fn change<T>(
-        &self,
+    /// Nothing happens when `edit` refuses; a change that has begun is finished even when
+    /// whoever asked for it leaves, so that disk and memory stay the same.
+    pub async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
         store: &Store,
         edit: impl FnOnce(&mut AppRecord) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let _one_at_a_time = self.changing.lock().await;
+        let one_at_a_time = self.changing.clone().lock_owned().await;
         let mut record = AppRecord::clone(&self.record());
         let answer = edit(&mut record)?;
-        store.save_app(&record).await?;
-        {
-            let mut current = self.lock();
-            *current = Arc::new(record);
-            self.version.fetch_add(1, Ordering::AcqRel);
-        }
+        let (app, store) = (self.clone(), store.clone());
+        to_its_end(async move {
+            store.save_app(&record).await?;
+            app.replace(record);
+            drop(one_at_a_time);
+            Ok(answer)
+        })
+        .await
+    }
+
+    fn replace(&self, record: AppRecord) {
+        let mut current = self.lock();
+        *current = Arc::new(record);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        drop(current);
         self.wake();
-        Ok(answer)
     }
 
     /// Something may have changed: look again.

@@ -29,7 +29,13 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
         Step::RestartMember { container, .. } | Step::ReviveInstance { container, .. } => {
             runtime.restart(container).await
         }
-        Step::Retire { container, .. } => retire(inner, container).await,
+        Step::Retire { container, .. } => {
+            // Wanted again meanwhile or not: it gets no new requests any more.
+            app.set_leaving(container, true);
+            let retired = retire(inner, container).await;
+            app.set_leaving(container, false);
+            retired
+        }
         Step::Remove { container, .. } => {
             runtime.stop(container, GRACE_SECONDS).await?;
             runtime.remove(container).await
@@ -44,7 +50,7 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
     }
 }
 
-async fn ensure_network(inner: &Inner, app: &App) -> Result<(), RuntimeError> {
+async fn ensure_network(inner: &Inner, app: &Arc<App>) -> Result<(), RuntimeError> {
     let wanted = app.record().subnet.clone();
     let network = inner.runtime.ensure_network(&app.name, wanted.as_deref()).await?;
     if wanted.as_deref() != Some(&network.subnet) {

@@ -14,7 +14,7 @@ use crate::store::{ActivityRecord, ServiceRecord, Store};
 
 use super::app::App;
 use super::clock;
-use super::driver::GroupHandle;
+use super::driver::{GroupHandle, SwitchoverError};
 use super::group::{Front, GroupContext, Ledger, LedgerError, ObservedMember};
 use super::inner::Inner;
 use super::routes::Routes;
@@ -56,9 +56,18 @@ impl Groups {
 
     /// A restart that is no failure: the driver keeps the roles.
     pub async fn plan_restart(&self, service: &ServiceName, index: u32) {
-        if let Some(handle) = self.handles.lock().await.get(service) {
-            handle.plan_restart(index).await;
+        // The guard is gone before the driver is waited for: every look needs it.
+        let released = self.handles.lock().await.get(service).map(|handle| handle.plan_restart(index));
+        if let Some(released) = released {
+            released.await;
         }
+    }
+
+    /// Makes `to`, or the most advanced slave, the master of a service; `None` when the service
+    /// has no driver now.
+    pub async fn switchover(&self, service: &ServiceName, to: Option<u32>) -> Option<Result<u32, SwitchoverError>> {
+        let outcome = self.handles.lock().await.get(service).map(|handle| handle.switchover(to))?;
+        Some(outcome.await)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::Catalog;
+use crate::model::AppName;
 use crate::store::{AppRecord, Store};
 
 use super::app::App;
@@ -32,6 +33,9 @@ pub enum EngineError {
 
 pub type Result<T> = std::result::Result<T, EngineError>;
 
+/// How long a request waits for an application to be looked at for the first time.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// Cheap to clone; every clone speaks to the same engine.
 #[derive(Clone)]
 pub struct Engine {
@@ -57,6 +61,16 @@ impl Engine {
         let inner = engine.inner.clone();
         tokio::spawn(async move { listen(&inner).await });
         Ok(engine)
+    }
+
+    /// The application, once it was looked at: right after a start nothing is known yet.
+    pub(super) async fn seen_app(&self, name: &AppName) -> Result<Arc<App>> {
+        let app = self.inner.app(name)?;
+        let mut status = app.status.subscribe();
+        let looked = status.wait_for(|status| status.version > 0);
+        // While Docker does not answer, what is not known is answered as not there.
+        let _ = tokio::time::timeout(FIRST_LOOK, looked).await;
+        Ok(app)
     }
 
     pub(super) fn inner(&self) -> &Arc<Inner> {
@@ -101,5 +115,13 @@ async fn listen(inner: &Inner) {
             Err(RecvError::Lagged(_)) => inner.all_apps().iter().for_each(|app| app.wake()),
             Err(RecvError::Closed) => return,
         }
+    }
+}
+
+/// Runs work that must not stop halfway when whoever asked for it leaves.
+pub(super) async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) => Err(EngineError::Store(Box::new(error))),
     }
 }

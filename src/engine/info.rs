@@ -21,12 +21,12 @@ impl Engine {
     }
 
     pub async fn app(&self, app: &AppName) -> Result<AppView> {
-        let app = self.inner().app(app)?;
+        let app = self.seen_app(app).await?;
         self.view(&app).await
     }
 
     pub async fn service(&self, app: &AppName, service: &ServiceName) -> Result<ServiceView> {
-        let app = self.inner().app(app)?;
+        let app = self.seen_app(app).await?;
         let record = app.record();
         let missing = || EngineError::NotFound(format!("The service \"{service}\" does not exist."));
         let service = record.service(service).ok_or_else(missing)?;

@@ -43,6 +43,8 @@ pub struct Inner {
     /// Builds under way at once: more would only slow one another.
     pub builds: Semaphore,
     pub deploy_logs: DeployLogs,
+    /// Held from the look at the taken ports until the chosen ones are recorded.
+    pub choosing_ports: tokio::sync::Mutex<()>,
     apps: Mutex<BTreeMap<AppName, Arc<App>>>,
 }
 
@@ -61,6 +63,7 @@ impl Inner {
             catalog,
             builds: Semaphore::new(2),
             deploy_logs: DeployLogs::default(),
+            choosing_ports: tokio::sync::Mutex::default(),
             apps: Mutex::default(),
             config,
             store,

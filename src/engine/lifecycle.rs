@@ -13,6 +13,7 @@ use crate::store::AppRecord;
 use super::app::{App, AppStatus};
 use super::clock;
 use super::handle::{Engine, EngineError, Result};
+use super::view::DeployWish;
 
 impl Engine {
     /// # Errors
@@ -95,7 +96,20 @@ impl Engine {
             record.discard_data = false;
             Ok(())
         };
-        app.change(&self.inner().store, start).await
+        app.change(&self.inner().store, start).await?;
+        self.rebuild_missing(&app).await
+    }
+
+    /// Images that were removed by hand are built again from the revision that serves.
+    async fn rebuild_missing(&self, app: &App) -> Result<()> {
+        let record = app.record();
+        for version in record.services.iter().filter_map(|service| service.serving.as_ref()) {
+            if !self.inner().runtime.image_exists(&version.image).await? {
+                let wish = DeployWish { revision: Some(version.revision.clone()), ..DeployWish::default() };
+                return self.deploy(&app.name, wish).await.map(drop);
+            }
+        }
+        Ok(())
     }
 
     /// Waits until everything that is asked for runs and answers and no deployment is under way.
@@ -131,8 +145,7 @@ impl Engine {
         if status.version < version {
             return Ok(vec!["the change is about to be looked at".to_owned()]);
         }
-        let deployments = self.inner().store.deployments(&app.name).await?;
-        let under_way = deployments.iter().filter(|deployment| !deployment.phase.is_over());
+        let under_way = self.inner().store.unfinished_deployments(&app.name).await?.into_iter();
         let mut reasons: Vec<String> =
             under_way.map(|deployment| format!("deployment of {} is under way", deployment.revision)).collect();
         reasons.extend(status.steps.iter().cloned());

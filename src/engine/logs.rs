@@ -104,13 +104,20 @@ impl Tailer {
     }
 }
 
+/// Ends with the output, or with its reader: a quiet container must not keep it, and with it a
+/// stream of the runtime, for good.
 async fn pass_on(
     mut output: mpsc::Receiver<LogLine>,
     instance: InstanceName,
     since: Option<String>,
     sender: mpsc::Sender<AppLogLine>,
 ) {
-    while let Some(line) = output.recv().await {
+    loop {
+        let line = tokio::select! {
+            line = output.recv() => line,
+            () = sender.closed() => return,
+        };
+        let Some(line) = line else { return };
         let at: Option<jiff::Timestamp> = line.at.parse().ok();
         let since: Option<jiff::Timestamp> = since.as_ref().and_then(|since| since.parse().ok());
         if at < since {
@@ -121,5 +128,20 @@ async fn pass_on(
         if sender.send(line).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_quiet_container_is_let_go_when_the_reader_leaves() {
+        let (quiet, output) = mpsc::channel(1);
+        let (sender, reader) = mpsc::channel(1);
+        let passing = tokio::spawn(pass_on(output, "www.0".parse().unwrap(), None, sender));
+        drop(reader);
+        passing.await.unwrap();
+        assert!(quiet.is_closed());
     }
 }

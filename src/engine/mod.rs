@@ -33,6 +33,7 @@ pub mod runtime;
 mod scale;
 mod shell;
 mod spec;
+mod switchover;
 pub mod traffic;
 pub mod view;
 

@@ -6,7 +6,7 @@ use crate::model::observed::{ObservedContainer, Purpose};
 use crate::model::{AppName, InstanceName, ServiceName};
 
 use super::app::App;
-use super::handle::{Engine, EngineError, Result};
+use super::handle::{Engine, EngineError, Result, to_its_end};
 
 const GRACE_SECONDS: u32 = 8;
 /// For requests in flight on an instance that is restarted.
@@ -14,27 +14,34 @@ const DRAIN: Duration = Duration::from_secs(75);
 
 impl Engine {
     /// Restarts one instance; a data service's master keeps its role.
+    /// It goes on to its end when whoever asked for it leaves.
     pub async fn restart(&self, app: &AppName, instance: &InstanceName) -> Result<()> {
-        let app = self.inner().app(app)?;
+        let app = self.seen_app(app).await?;
         let server = server(&app, instance)?;
         self.inner().record_activity(&app.name, "service", "restart", &[("service", instance.to_string())]).await;
-        if server.identity.purpose == Purpose::Member {
+        let engine = self.clone();
+        to_its_end(async move { engine.restart_server(&app, &server).await }).await
+    }
+
+    async fn restart_server(&self, app: &App, server: &ObservedContainer) -> Result<()> {
+        let instance = &server.identity.instance;
+        let restarted = if server.identity.purpose == Purpose::Member {
             app.groups.plan_restart(&instance.service, instance.index).await;
-            self.stop_and_start(&server).await?;
+            self.stop_and_start(server).await
         } else {
-            self.take_out(&app, &server).await;
-            let restarted = self.stop_and_start(&server).await;
+            self.take_out(app, server).await;
+            let restarted = self.stop_and_start(server).await;
             app.set_leaving(&server.id, false);
-            restarted?;
-        }
+            restarted
+        };
         app.wake();
-        Ok(())
+        restarted
     }
 
     /// SIGKILL to an instance: `www.2`, `db.master`, `db.slave`.
     pub async fn kill(&self, app: &AppName, role: &str) -> Result<InstanceName> {
         let instance = self.resolve(app, role).await?;
-        let app = self.inner().app(app)?;
+        let app = self.seen_app(app).await?;
         let server = server(&app, &instance)?;
         let details = [("service", instance.to_string()), ("role", role.to_owned())];
         self.inner().record_activity(&app.name, "fault", "kill", &details).await;
@@ -44,7 +51,7 @@ impl Engine {
 
     /// `www`, `www.1`, `db.master`, `db.slave` -> an instance.
     pub async fn resolve(&self, app: &AppName, role: &str) -> Result<InstanceName> {
-        let app = self.inner().app(app)?;
+        let app = self.seen_app(app).await?;
         let (service, place) = role.split_once('.').unwrap_or((role, "0"));
         let invalid = |error: crate::model::NameError| EngineError::Invalid(format!("{error}."));
         let service: ServiceName = service.parse().map_err(invalid)?;
@@ -59,16 +66,18 @@ impl Engine {
     }
 
     async fn take_out(&self, app: &App, server: &ObservedContainer) {
+        let inner = self.inner();
+        let mut status = app.status.subscribe();
         app.set_leaving(&server.id, true);
         app.wake();
-        // The next look publishes routes without it.
-        let mut status = app.status.subscribe();
-        let looked = status.changed().await;
-        if looked.is_ok() {
-            let inner = self.inner();
-            inner.traffic.applied(inner.routes.published()).await;
-            inner.traffic.drained(&server.id, DRAIN).await;
+        // A look publishes routes without it; not every change of the status is one.
+        while inner.routes.lists(&server.id) {
+            if status.changed().await.is_err() {
+                return;
+            }
         }
+        inner.traffic.applied(inner.routes.published()).await;
+        inner.traffic.drained(&server.id, DRAIN).await;
     }
 
     async fn stop_and_start(&self, server: &ObservedContainer) -> Result<()> {

@@ -26,7 +26,7 @@ impl Engine {
     /// # Errors
     /// `Invalid` with the reason; then nothing was changed.
     pub async fn scale(&self, app: &AppName, wishes: Vec<ScaleWish>) -> Result<Vec<String>> {
-        let (inner, app) = (self.inner(), self.inner().app(app)?);
+        let (inner, app) = (self.inner(), self.seen_app(app).await?);
         let large = inner.store.setting(LARGE_MEMORY).await?.as_deref() == Some("true");
         let record = app.record();
         let mut notes = Vec::new();

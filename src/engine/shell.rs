@@ -9,7 +9,7 @@ use super::runtime::{ExecSession, ExecSpec, Purpose};
 impl Engine {
     /// Without a command: a login shell, or for a data service its client, logged in.
     pub async fn run(&self, app: &AppName, instance: &InstanceName, spec: ExecSpec) -> Result<ExecSession> {
-        let app = self.inner().app(app)?;
+        let app = self.seen_app(app).await?;
         let server = server(&app, instance)?;
         if server.pid.is_none() {
             return Err(EngineError::Invalid(format!("{instance} does not run now: `dotcloud status` says why.")));

@@ -146,8 +146,9 @@ pub fn first(service: &str, standings: &[Standing<'_>]) -> Opening {
     let holds_data = |s: &&Standing<'_>| s.report.is_some_and(|report| !report.empty || report.position > 1);
     if let Some(holder) = standings.iter().find(holds_data) {
         return Opening::Stall(format!(
-            "{service}.{} holds data but the store does not know which member was master: name one to go on",
-            holder.index
+            "{service}.{} holds data but the store does not know which member was master: {}",
+            holder.index,
+            how_to_name(service, holder.index)
         ));
     }
     if let Some(missing) = standings.iter().find(|s| !answers(s)) {
@@ -205,11 +206,17 @@ fn emptied(service: &str, recorded: &Standing<'_>, others: &[Standing<'_>]) -> O
                 recorded.index, only.index
             ),
         }),
-        _ => Opening::Stall(format!(
-            "{service}.{}, the master, came back empty and several slaves hold data: name one to go on",
-            recorded.index
+        [first, ..] => Opening::Stall(format!(
+            "{service}.{}, the master, came back empty and several slaves hold data: {}",
+            recorded.index,
+            how_to_name(service, first.index)
         )),
     }
+}
+
+/// What a person can do who knows better.
+fn how_to_name(service: &str, index: u32) -> String {
+    format!("`dotcloud switchover {service} {service}.{index}` names the member to go on with")
 }
 
 fn waiting(service: &str, standing: &Standing<'_>) -> String {

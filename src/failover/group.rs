@@ -272,7 +272,14 @@ impl Group {
             successor || planned.until <= self.now
         };
         if self.planned.as_ref().is_some_and(over) {
-            self.planned = None;
+            self.drop_plan();
+        }
+    }
+
+    /// Whoever still waits for the plan's permission is let go.
+    fn drop_plan(&mut self) {
+        if let Some(planned) = self.planned.take().filter(|planned| !planned.released) {
+            self.actions.push(Action::ReleaseRestart(planned.server.index));
         }
     }
 

@@ -85,6 +85,9 @@ impl Code<'_> {
     /// The right memory, then an answer.
     fn settle(&self, container: &ObservedContainer, plan: &mut Plan) {
         let instance = &container.identity.instance;
+        if container.ip.is_none() && container.state == RunState::Running {
+            return plan.step(retire(container), "it lost its network");
+        }
         if let Some(step) = set_memory(container, self.service.memory) {
             plan.step(step, "the service's memory was scaled");
         }

@@ -8,7 +8,9 @@ use super::{DesiredService, GroupBrief, Observed, Plan, Step, remove, set_memory
 
 pub(super) fn plan(service: &DesiredService, group: GroupBrief, observed: &Observed, plan: &mut Plan) {
     let members = Members { service, group, observed };
-    for index in 0..service.instances {
+    // A master whose number is scaled away lives until another member has taken over.
+    let surplus_master = group.master.filter(|index| *index >= service.instances);
+    for index in (0..service.instances).chain(surplus_master) {
         members.keep(&service.name.instance(index), plan);
     }
     members.shrink(plan);
@@ -31,13 +33,13 @@ impl Members<'_> {
     fn keep(&self, instance: &InstanceName, plan: &mut Plan) {
         let member = self.find(instance, Purpose::Member);
         let pod = match self.find(instance, Purpose::Pod) {
-            Some(pod) if pod.state == RunState::Running => pod,
+            Some(pod) if pod.state == RunState::Running && pod.ip.is_some() => pod,
             Some(pod) if pod.state == RunState::Created => {
                 return plan.step(Step::StartPod { instance: instance.clone() }, "it was created, not started");
             }
             Some(pod) => {
                 member.into_iter().for_each(|member| plan.step(remove(member), "its pod ended"));
-                return plan.step(remove(pod), "a pod is never restarted");
+                return plan.step(remove(pod), "a pod without life or network is made anew");
             }
             None => {
                 member.into_iter().for_each(|member| plan.step(remove(member), "its pod is gone"));

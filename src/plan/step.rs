@@ -84,13 +84,13 @@ impl Step {
         match self {
             Self::EnsureNetwork | Self::RemoveNetwork => "network".to_owned(),
             Self::StartPod { instance } => format!("{instance} pod"),
-            Self::StartMember { instance, .. } => format!("{instance} member"),
+            // Never at once: a volume that goes while a server starts on it would come back bare.
+            Self::StartMember { instance, .. } | Self::Discard { instance, .. } => format!("{instance} member"),
             Self::StartInstance { instance, generation } => format!("{instance} generation {generation}"),
             Self::RestartMember { container, .. }
             | Self::ReviveInstance { container, .. }
             | Self::Retire { container, .. }
             | Self::Remove { container, .. } => container.clone(),
-            Self::Discard { instance, .. } => format!("{instance} discard"),
             Self::SetMemory { container, .. } => format!("{container} memory"),
         }
     }

@@ -24,7 +24,7 @@ fn container(instance: &str, purpose: Purpose, generation: u64, state: RunState)
         image: "image".to_owned(),
         state,
         pid: Some(1),
-        ip: None,
+        ip: Some(Ipv4Addr::new(10, 0, 0, 7)),
         memory: Some(Memory::DEFAULT),
         pod: (purpose == Purpose::Member).then(|| format!("{instance}-pod")),
         started_at: None,
@@ -137,7 +137,7 @@ fn losing_a_pod_recreates_its_member() {
         observed(vec![container("db.0", Purpose::Pod, 0, KILLED), container("db.0", Purpose::Member, 0, RUNNING)]);
     assert_snapshot!(text(&data(1, false, Some(0)), &world), @r"
     remove db.0-member: its pod ended
-    remove db.0-pod: a pod is never restarted
+    remove db.0-pod: a pod without life or network is made anew
     ");
 }
 
@@ -169,6 +169,20 @@ fn a_master_is_moved_before_its_number_is_scaled_away() {
     assert_snapshot!(text(&data(1, false, Some(1)), &world), @"db.1 waits: its number is scaled away, and another member takes the master's role first");
     assert_snapshot!(text(&data(1, false, Some(0)), &world), @"discard db.1 with its data: db is scaled to 1");
     assert_snapshot!(text(&data(1, true, Some(0)), &world), @"db.1 waits: the group has no settled master; nothing is discarded meanwhile");
+}
+
+#[test]
+fn a_surplus_master_is_kept_alive_until_another_one_is() {
+    let world =
+        observed(vec![container("db.0", Purpose::Pod, 0, RUNNING), container("db.0", Purpose::Member, 0, RUNNING)]);
+    assert_snapshot!(text(&data(1, false, Some(1)), &world), @"start the pod of db.1: db is scaled to 1");
+}
+
+#[test]
+fn an_instance_that_lost_its_network_is_replaced() {
+    let mut world = observed(vec![container("www.0", Purpose::Code, 1, RUNNING)]);
+    world.app.containers[0].ip = None;
+    assert_snapshot!(text(&code(1, Some(1), None), &world), @"drain and remove www.0 (www.0-g1): it lost its network");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! The store knows documents, not what they mean for containers.
 
 mod history;
+mod prune;
 pub mod record;
 mod writer;
 
@@ -19,6 +20,12 @@ use writer::Writer;
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    #[error("cannot create the store {path}")]
+    Create {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("cannot open the store {path}")]
     Open {
         path: String,

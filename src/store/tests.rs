@@ -55,3 +55,118 @@ async fn revisions_keep_their_order_of_arrival() {
     }
     assert_eq!(store.revisions(&name).await.unwrap(), ["rsync-9", "rsync-10", "git-abc"]);
 }
+
+#[tokio::test]
+async fn only_the_owner_may_read_the_store() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    store.save_app(&app("ramen")).await.unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap()).collect();
+    assert_eq!(files.len(), 3, "{files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+}
+
+fn deployment(app: &AppName, generation: u64, phase: DeploymentPhase) -> DeploymentRecord {
+    DeploymentRecord {
+        id: format!("{app}-{generation}"),
+        app: app.clone(),
+        revision: "rsync-1".to_owned(),
+        created_at: "2012-10-01T00:00:00Z".to_owned(),
+        clean: false,
+        service: None,
+        generation,
+        environment: [].into(),
+        phase,
+    }
+}
+
+fn receipt(service: &str, epoch: u64) -> crate::model::Receipt {
+    crate::model::Receipt {
+        service: service.to_owned(),
+        detected_at: "2012-10-01T00:00:00.000000Z".to_owned(),
+        cause: "container died".to_owned(),
+        old_master: 0,
+        new_master: 1,
+        epoch,
+        fenced_ms: 1.0,
+        promoted_ms: 2.0,
+        opened_ms: 3.0,
+        first_write_ms: None,
+        resynchronised_ms: None,
+    }
+}
+
+/// Deployments 1 to 5 with a line each, of which 1 and 4 are unfinished; five activities; two
+/// services with three receipts each.
+async fn live_for_a_while(store: &Store, app: &AppName) {
+    use DeploymentPhase::{Building, Deploying, Failed, Succeeded};
+    for (generation, phase) in (1..).zip([Building, Succeeded, Failed, Deploying, Succeeded]) {
+        let record = deployment(app, generation, phase);
+        store.save_deployment(&record).await.unwrap();
+        store.append_line(app, &record.id, 0, "{}".to_owned()).await.unwrap();
+        let (created_at, action) = (record.created_at, generation.to_string());
+        let (category, details) = ("deployment".to_owned(), [].into());
+        store.add_activity(&ActivityRecord { created_at, app: app.clone(), category, action, details }).await.unwrap();
+    }
+    for (service, epoch) in [("db", 1), ("db", 2), ("db", 3), ("cache", 7), ("cache", 8), ("cache", 9)] {
+        store.save_receipt(app, &receipt(service, epoch)).await.unwrap();
+    }
+}
+
+/// Generations, actions of activities, epochs of `db` and of `cache`.
+async fn history(store: &Store, app: &AppName) -> (Vec<u64>, Vec<String>, Vec<u64>, Vec<u64>) {
+    let deployments = store.deployments(app).await.unwrap();
+    for one in &deployments {
+        assert_eq!(store.lines(&one.id, 0).await.unwrap().len(), 1, "{}", one.id);
+    }
+    let activity = store.activity(Some(app)).await.unwrap();
+    let mut epochs = Vec::new();
+    for service in ["db", "cache"] {
+        let receipts = store.receipts(app, &service.parse().unwrap()).await.unwrap();
+        epochs.push(receipts.iter().map(|receipt| receipt.epoch).collect());
+    }
+    let (cache, db) = (epochs.pop().unwrap(), epochs.pop().unwrap());
+    let generations = deployments.iter().map(|one| one.generation).collect();
+    (generations, activity.into_iter().map(|one| one.action).collect(), db, cache)
+}
+
+#[tokio::test]
+async fn pruning_forgets_the_oldest_finished_history_of_one_application() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let (pruned, other): (AppName, AppName) = ("ramen".parse().unwrap(), "soba".parse().unwrap());
+    live_for_a_while(&store, &pruned).await;
+    live_for_a_while(&store, &other).await;
+    let everything = history(&store, &other).await;
+
+    store.prune_history(&pruned, 5, 5, 5).await.unwrap();
+    assert_eq!(history(&store, &pruned).await, everything);
+    store.prune_history(&pruned, 1, 2, 2).await.unwrap();
+    let kept = (vec![1, 4, 5], vec!["4".to_owned(), "5".to_owned()], vec![2, 3], vec![8, 9]);
+    assert_eq!(history(&store, &pruned).await, kept);
+    for gone in ["ramen-2", "ramen-3"] {
+        assert!(store.lines(gone, 0).await.unwrap().is_empty(), "{gone}");
+    }
+    assert_eq!(history(&store, &other).await, everything);
+}
+
+#[tokio::test]
+async fn a_deployment_is_unfinished_until_its_phase_is_over() {
+    use DeploymentPhase::{Building, Deploying, Failed, Succeeded};
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let app = "ramen".parse().unwrap();
+    let all: Vec<_> = (1..)
+        .zip([Deploying, Failed, Building, Succeeded])
+        .map(|(generation, phase)| deployment(&app, generation, phase))
+        .collect();
+    for record in &all {
+        store.save_deployment(record).await.unwrap();
+    }
+    let unfinished: Vec<_> = all.into_iter().filter(|record| !record.phase.is_over()).collect();
+    assert_eq!(store.unfinished_deployments(&app).await.unwrap(), unfinished);
+}

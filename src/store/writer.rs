@@ -1,5 +1,8 @@
 //! The thread that owns the connection: calls are closures, run one after the other.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -72,6 +75,7 @@ impl Writer {
 fn connect(path: &Path) -> Result<Connection> {
     let shown = path.display().to_string();
     let failed = |source| StoreError::Open { path: shown.clone(), source };
+    create_private(path).map_err(|source| StoreError::Create { path: shown.clone(), source })?;
     let connection = Connection::open(path).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
@@ -82,4 +86,9 @@ fn connect(path: &Path) -> Result<Connection> {
     connection.execute_batch(SCHEMA).map_err(failed)?;
     connection.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
     Ok(connection)
+}
+
+/// It holds passwords. SQLite gives the files beside it (-wal, -shm) the same mode.
+fn create_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }

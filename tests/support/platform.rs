@@ -1,6 +1,8 @@
 //! The built binary with a `DOTCLOUD_HOME` of its own.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -43,7 +45,9 @@ pub struct Member {
 impl Platform {
     pub fn new() -> Self {
         // Short, because a Unix socket's path is limited to 107 bytes.
-        let home = tempfile::Builder::new().prefix("dcl").tempdir_in("/tmp").unwrap();
+        // Private, because the daemon takes no other home.
+        let private = Permissions::from_mode(0o700);
+        let home = tempfile::Builder::new().prefix("dcl").permissions(private).tempdir_in("/tmp").unwrap();
         Self { home, environment: Vec::new(), label: OnceLock::new() }
     }
 

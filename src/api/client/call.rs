@@ -72,6 +72,13 @@ impl Client {
         Ok(scaled.notes)
     }
 
+    /// Makes `to`, or the most advanced slave, the master; returns the master's number.
+    pub async fn switchover(&self, app: &str, service: &str, to: Option<u32>) -> Result<u32> {
+        let path = at(app, &format!("/services/{service}/switchover"));
+        let master: Master = self.tell(Method::POST, &path, &Switchover { to }).await?;
+        Ok(master.instance_id)
+    }
+
     /// SIGKILL to `www.2`, `db.master`, `db.slave`; returns the instance it was.
     pub async fn kill(&self, app: &str, role: &str) -> Result<String> {
         let body = serde_json::json!({ "role": role });

@@ -1,7 +1,7 @@
 //! Starts the daemon when none answers, and makes way for a newer one.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -105,7 +105,7 @@ fn no_answer(log: &Log) -> ClientError {
 
 /// This program as a daemon, in a session of its own: it outlives the terminal.
 fn spawn(home: &Home) -> io::Result<Child> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(home.dir())?;
+    home.make_private()?;
     let log = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(home.log())?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("daemon").env("DOTCLOUD_HOME", home.dir()).current_dir(home.dir());

@@ -1,7 +1,7 @@
 //! Sockets, and the end of them.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,8 +17,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Listens on the home's socket (0600 in a folder of 0700). A socket that is there is left over
 /// from a daemon that was killed: whoever calls this holds the home's lock.
 pub fn bind_unix(home: &Home) -> io::Result<UnixListener> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(home.dir())?;
-    std::fs::set_permissions(home.dir(), std::fs::Permissions::from_mode(0o700))?;
+    home.make_private()?;
     let path = home.socket();
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,15 +1,15 @@
-//! Services: look at, scale one thing of, destroy.
+//! Services: look at, scale one thing of, switch over, destroy.
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::Api;
 use super::convert;
 use super::extract::{AppPath, At, ServicePath, Told};
 use super::refuse::ApiError;
 use super::respond::{Answer, done, object, objects};
-use crate::api::types::{Scaled, ServicePatch};
+use crate::api::types::{Master, Scaled, ServicePatch, Switchover};
 use crate::engine::view::ScaleWish;
 use crate::model::Memory;
 
@@ -18,6 +18,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/applications/{app}/services", get(list))
         .route("/applications/{app}/services/{service}", get(show).patch(scale).delete(destroy))
         .route("/applications/{app}/services/{service}/domains", get(domains))
+        .route("/applications/{app}/services/{service}/switchover", post(switchover))
 }
 
 async fn list(State(api): State<Api>, At(at): At<AppPath>) -> Answer {
@@ -41,6 +42,11 @@ async fn scale(State(api): State<Api>, At(at): At<ServicePath>, Told(wanted): To
 async fn destroy(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {
     api.engine.destroy_service(&at.app, &at.service).await?;
     Ok(done())
+}
+
+async fn switchover(State(api): State<Api>, At(at): At<ServicePath>, Told(wanted): Told<Switchover>) -> Answer {
+    let instance_id = api.engine.switchover(&at.app, &at.service, wanted.to).await?;
+    Ok(object(Master { instance_id }))
 }
 
 async fn domains(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {

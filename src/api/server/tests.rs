@@ -1,5 +1,7 @@
 //! The interface over a real Unix socket, asked by the real client.
 
+use std::os::unix::fs::PermissionsExt;
+
 use axum::Json;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
@@ -15,9 +17,14 @@ use crate::api::client::{Client, ClientError};
 use crate::api::home::Home;
 use crate::api::types::{ErrorKind, ExecRequest, Frame, LogRecord, ServicePatch};
 
+/// A folder as the daemon makes its home.
+fn private_folder() -> tempfile::TempDir {
+    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+}
+
 /// A daemon of some routes, dressed like the real one, and a client of it.
 async fn daemon(routes: Router, auth: Auth) -> (tempfile::TempDir, Client, CancellationToken) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     let home = Home::at(folder.path());
     let (listener, shutdown) = (bind_unix(&home).unwrap(), CancellationToken::new());
     tokio::spawn(serve(dress(routes, auth), listener, shutdown.clone()));
@@ -201,7 +208,7 @@ async fn shutdown_closes_the_socket_and_the_open_streams() {
                 done()
             }),
         );
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     let home = Home::at(folder.path());
     let serving = tokio::spawn(serve(dress(routes, Auth::Trusted), bind_unix(&home).unwrap(), shutdown));
     let client = Client::passive(home);

@@ -261,6 +261,19 @@ pub struct Killed {
     pub instance: String,
 }
 
+/// `POST S/switchover`: the member that is to be master; `None` leaves the choice to the group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Switchover {
+    #[serde(default)]
+    pub to: Option<u32>,
+}
+
+/// Its answer: the master now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Master {
+    pub instance_id: u32,
+}
+
 /// `GET A/resolve?role=`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Resolved {

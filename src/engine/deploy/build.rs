@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 use crate::catalog;
@@ -19,7 +19,9 @@ pub async fn build_all(
     wanted: &[ServiceSpec],
 ) -> Result<Vec<(ServiceSpec, String)>, Failed> {
     deployment.log.say("Building the application...").await;
-    let built = try_join_all(wanted.iter().map(|spec| build(deployment, spec))).await?;
+    // All are brought to their end: one that is dropped would leave its container behind.
+    let built = join_all(wanted.iter().map(|spec| build(deployment, spec))).await;
+    let built = built.into_iter().collect::<Result<Vec<_>, _>>()?;
     deployment.log.say(format!("Application ({}) build is done", deployment.app.name)).await;
     Ok(wanted.iter().cloned().zip(built).collect())
 }

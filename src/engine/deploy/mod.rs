@@ -8,6 +8,7 @@ mod rollout;
 mod tree;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::AppName;
 use crate::store::{DeploymentPhase, DeploymentRecord};
@@ -17,6 +18,9 @@ use super::clock;
 use super::handle::{Engine, EngineError, Result};
 use super::inner::Inner;
 use super::view::{DeployLine, DeployWish, DeploymentState, DeploymentView};
+
+/// While the store cannot be read.
+const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// Performs an application's deployments for as long as it exists.
 pub async fn work(inner: Arc<Inner>, app: Arc<App>) {
@@ -30,15 +34,17 @@ pub async fn work(inner: Arc<Inner>, app: Arc<App>) {
             },
             Err(error) => {
                 tracing::error!(app = %app.name, "cannot read the deployments: {error}");
-                app.deploy.notified().await;
+                tokio::select! {
+                    () = tokio::time::sleep(READ_AGAIN) => {}
+                    gone = status.wait_for(|status| status.gone) => if gone.is_ok() { return },
+                }
             }
         }
     }
 }
 
 async fn next(inner: &Inner, app: &App) -> Result<Option<DeploymentRecord>> {
-    let all = inner.store.deployments(&app.name).await?;
-    Ok(all.into_iter().find(|deployment| !deployment.phase.is_over()))
+    Ok(inner.store.unfinished_deployments(&app.name).await?.into_iter().next())
 }
 
 impl Engine {
@@ -52,7 +58,7 @@ impl Engine {
         let (inner, app) = (self.inner(), self.inner().app(app)?);
         let revision = self.choose_revision(&app, wish.revision.as_deref()).await?;
         let _one_at_a_time = app.scheduling.lock().await;
-        let known = inner.store.deployments(&app.name).await?;
+        let known = inner.store.unfinished_deployments(&app.name).await?;
         let same = |deployment: &&DeploymentRecord| {
             let same_wish = deployment.revision == revision && deployment.service == wish.service;
             deployment.phase == DeploymentPhase::Building && same_wish && deployment.clean == wish.clean

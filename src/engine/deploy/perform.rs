@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::engine::adopt;
 use crate::engine::app::App;
@@ -15,6 +16,9 @@ use crate::store::{AppRecord, DeploymentPhase, DeploymentRecord, Version};
 use super::log::DeployLog;
 use super::tree::Tree;
 use super::{build, rollout};
+
+/// Between two attempts to record the end of a deployment.
+const SAVE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Why a deployment failed; its details are in the log already.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +87,7 @@ impl Deployment<'_> {
         self.check_types(tree)?;
         let wanted = self.code_services(tree);
         self.adopt(tree).await?;
-        if self.is_current(&wanted) {
+        if self.is_current(&wanted).await {
             self.log.say("Nothing has changed since the last deployment: no build needed").await;
             return Ok(());
         }
@@ -132,6 +136,8 @@ impl Deployment<'_> {
     /// at once), those that are no longer in it stay, and are said so.
     async fn adopt(&self, tree: &Tree) -> Result<(), Failed> {
         let (inner, app) = (self.inner, self.app);
+        // Two applications that choose at once would choose the same port.
+        let _one_at_a_time = inner.choosing_ports.lock().await;
         let taken = inner.taken_ports();
         let adopted = app.change(&inner.store, |record| adopt::adopt(inner, record, &tree.stack, taken)).await?;
         for name in &adopted.new_data {
@@ -146,17 +152,21 @@ impl Deployment<'_> {
     }
 
     /// True when the same revision, described the same way, serves already.
-    fn is_current(&self, wanted: &[ServiceSpec]) -> bool {
+    async fn is_current(&self, wanted: &[ServiceSpec]) -> bool {
         let record = self.app.record();
-        let serves = |spec: &ServiceSpec| {
+        for spec in wanted {
             let serving = record.service(&spec.name).and_then(|service| service.serving.as_ref());
-            serving.is_some_and(|version| {
+            let same = serving.filter(|version| {
                 version.revision == self.record.revision
                     && version.spec == *spec
                     && version.environment == self.record.environment
-            })
-        };
-        !self.record.clean && wanted.iter().all(serves)
+            });
+            let Some(version) = same else { return false };
+            if !self.inner.runtime.image_exists(&version.image).await.unwrap_or(false) {
+                return false;
+            }
+        }
+        !self.record.clean
     }
 
     /// Records the built images as candidates: from now on the reconciler starts them.
@@ -189,8 +199,10 @@ impl Deployment<'_> {
         self.record.phase = phase;
         let succeeded = phase == DeploymentPhase::Succeeded;
         self.log.end(text, succeeded).await;
-        if let Err(Failed(error)) = self.save().await {
+        // Unrecorded it would be performed again, at once and for ever: on a full disk this waits.
+        while let Err(Failed(error)) = self.save().await {
             tracing::error!("the end of deployment {} could not be recorded: {error}", self.record.id);
+            tokio::time::sleep(SAVE_AGAIN).await;
         }
         let details = [
             ("revision", self.record.revision.clone()),

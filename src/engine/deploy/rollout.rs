@@ -58,7 +58,7 @@ pub async fn withdraw(deployment: &Deployment<'_>) {
 fn candidates<'a>(record: &'a AppRecord, deployment: &Deployment<'_>) -> impl Iterator<Item = &'a ServiceRecord> {
     let generation = deployment.record.generation;
     let is_ours = move |service: &&ServiceRecord| {
-        service.candidate.as_ref().is_some_and(|candidate| candidate.generation == generation)
+        !service.doomed && service.candidate.as_ref().is_some_and(|candidate| candidate.generation == generation)
     };
     record.services.iter().filter(is_ours)
 }

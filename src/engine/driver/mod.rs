@@ -100,12 +100,13 @@ impl GroupHandle {
 
     /// Announces that this member is about to be restarted on purpose. Returns when that may
     /// begin: for the master, with the front gated. It may take up to a minute before it
-    /// counts as a failure.
-    pub async fn plan_restart(&self, index: u32) {
+    /// counts as a failure. The order is given at once; the future borrows nothing, so that
+    /// no lock around the handle is held while it waits.
+    pub fn plan_restart(&self, index: u32) -> impl Future<Output = ()> + Send + use<> {
         let (done, released) = oneshot::channel();
         self.send(Order::PlanRestart(index, done));
         // A driver that ended holds nothing back.
-        let _ = released.await;
+        async move { drop(released.await) }
     }
 
     /// Makes `to`, or the most advanced slave, the master. Returns the master's number. In a
@@ -113,10 +114,10 @@ impl GroupHandle {
     ///
     /// # Errors
     /// When nobody can take over, or the driver is stopped.
-    pub async fn switchover(&self, to: Option<u32>) -> Result<u32, SwitchoverError> {
+    pub fn switchover(&self, to: Option<u32>) -> impl Future<Output = Result<u32, SwitchoverError>> + Send + use<> {
         let (done, outcome) = oneshot::channel();
         self.send(Order::Switchover(to, done));
-        outcome.await.map_err(|_| SwitchoverError::Stopped)?.map_err(SwitchoverError::Refused)
+        async move { outcome.await.map_err(|_| SwitchoverError::Stopped)?.map_err(SwitchoverError::Refused) }
     }
 
     /// Ends the driver; the servers stay as they are.

@@ -1,7 +1,7 @@
 //! What a fact changes in what the group knows; what follows from it is judged elsewhere.
 
 use crate::failover::dialect::{MemberReport, RoleChange};
-use crate::failover::event::{Event, Moment, Seat, Server};
+use crate::failover::event::{Action, Event, Moment, Seat, Server};
 use crate::model::Epoch;
 
 use super::member::Member;
@@ -76,10 +76,17 @@ impl Group {
         }
     }
 
+    /// Every announcement is answered: whose server does not run has nothing to wait for, and
+    /// an older plan that a newer one replaces holds nobody back.
     fn restart_planned(&mut self, index: u32) {
-        if let Some(server) = self.server(index) {
-            self.planned = Some(Planned { server, until: self.now.after(self.config.restart_limit), released: false });
+        let Some(server) = self.server(index) else {
+            self.actions.push(Action::ReleaseRestart(index));
+            return;
+        };
+        if self.planned.as_ref().is_some_and(|planned| planned.server.index != index) {
+            self.drop_plan();
         }
+        self.planned = Some(Planned { server, until: self.now.after(self.config.restart_limit), released: false });
     }
 
     /// The open master's own words widen what its successors are measured against.

@@ -18,6 +18,7 @@ impl Group {
         }
         self.probe();
         self.release_restart();
+        self.refuse_wish();
     }
 
     /// When `handle` is to be called with [`super::Event::Ticked`] at the latest.
@@ -169,10 +170,23 @@ impl Group {
         lives.filter(|life| Some(life.server) != master && life.misses == 0).any(|life| !life.follows())
     }
 
+    /// Without an open master a wish that could not be fulfilled in time is refused as well:
+    /// whoever asked waits for an answer.
+    fn refuse_wish(&mut self) {
+        let late = self.wish.as_ref().is_some_and(|wish| wish.until <= self.now);
+        if late && matches!(self.phase, Gathering | Stalled) {
+            let why = self.reason.clone().unwrap_or_else(|| "no master is open".to_owned());
+            self.answer_wish(Err(why));
+        }
+    }
+
     /// Says that a planned restart may begin: at once for a slave, with the front gated for
-    /// the master.
+    /// the master. A daemon's first gathering did not enter its phase and is not gated yet.
     fn release_restart(&mut self) {
         let master = self.epoch().map(|epoch| epoch.master);
+        if self.phase == Gathering && master.is_some_and(|master| self.restarting(master)) {
+            self.gate();
+        }
         let gated = self.front.gated && self.front.done >= self.front.order;
         let Some(planned) = self.planned.as_mut().filter(|planned| !planned.released) else { return };
         if master != Some(planned.server.index) || gated || self.phase == Stalled {

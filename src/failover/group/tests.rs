@@ -154,6 +154,62 @@ fn a_store_that_cannot_be_read_promotes_nobody() {
 }
 
 #[test]
+fn a_restart_of_a_member_that_does_not_run_begins_at_once() {
+    let mut stage = Stage::steady();
+    stage.tell(Event::Died(server(1)));
+    assert_eq!(stage.tell(Event::RestartPlanned(1)), [Action::ReleaseRestart(1)]);
+    assert_eq!(stage.tell(Event::RestartPlanned(7)), [Action::ReleaseRestart(7)], "nor of one that does not exist");
+    assert!(stage.group.status().settled, "nothing was planned");
+}
+
+#[test]
+fn a_restart_of_the_master_waits_for_the_gate_in_the_first_gathering_too() {
+    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
+    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+    stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+    assert_eq!(stage.group.phase(), Phase::Gathering);
+    assert!(matches!(stage.tell(Event::RestartPlanned(0)).as_slice(), [Action::Gate { .. }]));
+    assert_eq!(stage.front_obeys(), [Action::ReleaseRestart(0)]);
+}
+
+#[test]
+fn a_plan_that_ends_before_it_was_allowed_lets_go() {
+    for over in ["time", "another process", "another plan"] {
+        let mut stage = Stage::steady();
+        stage.tell(Event::RestartPlanned(0));
+        let actions = match over {
+            "time" => {
+                stage.now += 60_000;
+                stage.tell(Event::Ticked)
+            }
+            "another process" => {
+                let again = Seat { incarnation: Some(9), ..seat(0) };
+                stage.tell(Event::Observed(vec![again, seat(1)]))
+            }
+            _ => stage.tell(Event::RestartPlanned(1)),
+        };
+        assert!(actions.contains(&Action::ReleaseRestart(0)), "{over}: {actions:?}");
+    }
+}
+
+#[test]
+fn a_stalled_group_says_which_command_decides_and_refuses_a_wish_that_does_not() {
+    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
+    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+    stage.report(0, MemberReport::default());
+    stage.report(1, slave(false));
+    stage.tell(Event::Loaded(Ok(None)));
+    assert_eq!(stage.group.phase(), Phase::Stalled);
+    let reason = stage.group.status().reason.unwrap();
+    assert!(reason.contains("`dotcloud switchover db db."), "{reason}");
+    assert_eq!(stage.tell(Event::SwitchoverAsked(None)), []);
+    stage.now += 3_000;
+    assert_eq!(stage.tell(Event::Ticked), [Action::AnswerSwitchover(Err(reason))]);
+    let named = stage.tell(Event::SwitchoverAsked(Some(1)));
+    assert!(named.contains(&Action::Commit(Epoch { number: 1, master: 1 })), "{named:?}");
+}
+
+#[test]
 fn timers_never_lie_in_the_past() {
     let mut stage = Stage::steady();
     for _ in 0..100 {

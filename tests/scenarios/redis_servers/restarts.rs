@@ -64,6 +64,18 @@ async fn a_planned_restart_of_the_master_changes_no_epoch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_planned_restart_of_a_dead_member_is_answered() {
+    if !present() {
+        return;
+    }
+    let stage = Stage::new(2).await;
+    stage.servers.signal(1, Signal::KILL);
+    stage.until("it is down", |s| s.members[1].sync == SyncState::Down).await;
+    let allowed = tokio::time::timeout(std::time::Duration::from_secs(5), stage.driver.plan_restart(1)).await;
+    assert!(allowed.is_ok(), "nobody waits for a process that does not run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn data_without_an_epoch_stalls_until_a_master_is_named() {
     if !present() {
         return;
