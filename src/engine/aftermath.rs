@@ -16,7 +16,7 @@ use super::runtime::RuntimeError;
 
 /// Volumes have no index in the record once a service is scaled down; more members than this
 /// no group has.
-const MOST_MEMBERS: u32 = 64;
+const MOST_MEMBERS: u32 = 256;
 
 /// True when the application itself is gone.
 pub async fn settle(

@@ -17,7 +17,7 @@ use super::view::ScaleWish;
 /// Setting: limits above 4G are accepted.
 const LARGE_MEMORY: &str = "allow-large-memory";
 /// More instances than this on one machine are a slip of the keyboard.
-const MOST_INSTANCES: u32 = 64;
+const MOST_INSTANCES: u32 = 256;
 
 impl Engine {
     /// Returns what was rounded or is to be warned of. Memory is applied when it returns;
