@@ -79,9 +79,7 @@ async fn bury_application(
     record: &AppRecord,
     observed: &ObservedApp,
 ) -> Result<(), RuntimeError> {
-    for volume in &observed.volumes {
-        inner.runtime.remove_volume(volume).await?;
-    }
+    remove_volumes(inner, observed).await?;
     for image in inner.runtime.app_images(&record.name).await? {
         inner.runtime.remove_image(&image).await?;
     }
@@ -100,15 +98,20 @@ async fn bury_application(
     Ok(())
 }
 
+async fn remove_volumes(inner: &Inner, observed: &ObservedApp) -> Result<(), RuntimeError> {
+    for volume in &observed.volumes {
+        inner.runtime.remove_volume(volume).await?;
+    }
+    Ok(())
+}
+
 async fn discard_data(
     inner: &Inner,
     app: &Arc<App>,
     record: &AppRecord,
     observed: &ObservedApp,
 ) -> Result<(), RuntimeError> {
-    for volume in &observed.volumes {
-        inner.runtime.remove_volume(volume).await?;
-    }
+    remove_volumes(inner, observed).await?;
     for service in record.services.iter().filter(|service| service.is_data) {
         inner.store.remove_group(&record.name, &service.name).await.map_err(store_failed)?;
     }
