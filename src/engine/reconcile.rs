@@ -135,9 +135,12 @@ impl Reconciler {
 
     /// Without a look nothing is decided; what was last seen stays published.
     fn report_blind(&self, error: &RuntimeError) -> Duration {
-        let why = in_full(error);
-        tracing::warn!(app = %self.app.name, "{why}");
-        self.app.status.send_modify(|status| status.holds = vec![why]);
+        let holds = vec![in_full(error)];
+        // Said once, not every second for as long as it lasts.
+        if self.app.status.borrow().holds != holds {
+            tracing::warn!(app = %self.app.name, "{}", holds[0]);
+        }
+        self.app.status.send_modify(|status| status.holds = holds);
         UNREACHABLE
     }
 
