@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::api::client::Client;
-use crate::model::AppName;
+use crate::api::types::Service;
+use crate::model::{AppName, ServiceName};
 
 use super::build_file::FILE_NAME;
 use super::connection;
@@ -57,6 +58,17 @@ impl Context {
             CliError::usage("No application specified.")
                 .hint("name it with `-A APPLICATION`")
                 .hint("or connect this folder with it: `dotcloud connect APPLICATION`")
+        })
+    }
+
+    /// The named service, or all of the application.
+    ///
+    /// # Errors
+    /// There is no such service, or the daemon does not answer.
+    pub async fn services(&self, app: &AppName, named: Option<&ServiceName>) -> Result<Vec<Service>, CliError> {
+        Ok(match named {
+            Some(name) => vec![self.client.service(app.as_str(), name.as_str()).await?],
+            None => self.client.services(app.as_str()).await?,
         })
     }
 

@@ -15,10 +15,7 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let app = ctx.app()?;
-    let services = match &args.service {
-        Some(name) => vec![ctx.client.service(app.as_str(), name.as_str()).await?],
-        None => ctx.client.services(app.as_str()).await?,
-    };
+    let services = ctx.services(&app, args.service.as_ref()).await?;
     let url = services.iter().find_map(|service| service.urls.first()).ok_or_else(|| {
         CliError::failed("There is no web service to open.").hint("`dotcloud url` shows where the services answer")
     })?;

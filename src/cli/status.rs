@@ -13,10 +13,7 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let app = ctx.app()?;
-    let services = match &args.service {
-        Some(name) => vec![ctx.client.service(app.as_str(), name.as_str()).await?],
-        None => ctx.client.services(app.as_str()).await?,
-    };
+    let services = ctx.services(&app, args.service.as_ref()).await?;
     for service in &services {
         ctx.ui.info(format!("Probing status for service \"{}\"...", service.name));
         probe(app.as_str(), service, ctx).await?;

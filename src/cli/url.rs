@@ -16,10 +16,7 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let app = ctx.app()?;
-    let services = match &args.service {
-        Some(name) => vec![ctx.client.service(app.as_str(), name.as_str()).await?],
-        None => ctx.client.services(app.as_str()).await?,
-    };
+    let services = ctx.services(&app, args.service.as_ref()).await?;
     if ctx.json {
         let urls = |service: &Service| (service.name.clone(), addresses(service).into());
         ctx.ui.json(&services.iter().map(urls).collect::<serde_json::Map<_, serde_json::Value>>());
