@@ -15,7 +15,7 @@ use super::spec::Specs;
 /// proxy's own limit for an answer, so that only bodies and WebSockets are ever cut.
 const DRAIN: Duration = Duration::from_secs(75);
 /// Between SIGTERM and SIGKILL.
-const GRACE_SECONDS: u32 = 8;
+pub const GRACE_SECONDS: u32 = 8;
 
 pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<(), RuntimeError> {
     let runtime = &inner.runtime;
@@ -29,17 +29,8 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
         Step::RestartMember { container, .. } | Step::ReviveInstance { container, .. } => {
             runtime.restart(container).await
         }
-        Step::Retire { container, .. } => {
-            // Wanted again meanwhile or not: it gets no new requests any more.
-            app.set_leaving(container, true);
-            let retired = retire(inner, container).await;
-            app.set_leaving(container, false);
-            retired
-        }
-        Step::Remove { container, .. } => {
-            runtime.stop(container, GRACE_SECONDS).await?;
-            runtime.remove(container).await
-        }
+        Step::Retire { container, .. } => retire(inner, app, container).await,
+        Step::Remove { container, .. } => stop_and_remove(inner, container).await,
         Step::Discard { instance, containers } => {
             for container in containers {
                 runtime.remove(container).await?;
@@ -99,14 +90,34 @@ async fn image(
     Ok(inner.runtime.ensure_type(&type_name, progress).await?.runtime)
 }
 
-/// The routes without it are published before the step is taken; here the proxy's threads are
-/// waited for, then the requests that they still have with it.
-async fn retire(inner: &Inner, container: &str) -> Result<(), RuntimeError> {
+/// Takes a container out of the routes and waits for the requests it still has: no thread of the
+/// proxy sends it another one afterwards. Until [`App::set_leaving`] says otherwise it stays out,
+/// wanted again meanwhile or not.
+pub async fn take_out(inner: &Inner, app: &App, container: &str) {
+    let mut status = app.status.subscribe();
+    app.set_leaving(container, true);
+    app.wake();
+    // A look publishes routes without it; not every change of the status is one.
+    while inner.routes.lists(container) {
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
     inner.traffic.applied(inner.routes.published()).await;
     let left = inner.traffic.drained(container, DRAIN).await;
     if left > 0 {
         tracing::warn!("{left} requests were cut: they took longer than {} s", DRAIN.as_secs());
     }
+}
+
+async fn retire(inner: &Inner, app: &App, container: &str) -> Result<(), RuntimeError> {
+    take_out(inner, app, container).await;
+    let stopped = stop_and_remove(inner, container).await;
+    app.set_leaving(container, false);
+    stopped
+}
+
+async fn stop_and_remove(inner: &Inner, container: &str) -> Result<(), RuntimeError> {
     inner.runtime.stop(container, GRACE_SECONDS).await?;
     inner.runtime.remove(container).await
 }

@@ -1,16 +1,11 @@
 //! Restarts that are wished for and deaths that are: by instance or by role.
 
-use std::time::Duration;
-
 use crate::model::observed::{ObservedContainer, Purpose};
 use crate::model::{AppName, InstanceName, ServiceName};
 
 use super::app::App;
+use super::execute::{GRACE_SECONDS, take_out};
 use super::handle::{Engine, EngineError, Result, to_its_end};
-
-const GRACE_SECONDS: u32 = 8;
-/// For requests in flight on an instance that is restarted.
-const DRAIN: Duration = Duration::from_secs(75);
 
 impl Engine {
     /// Restarts one instance; a data service's master keeps its role.
@@ -29,7 +24,7 @@ impl Engine {
             app.groups.plan_restart(&instance.service, instance.index).await;
             self.stop_and_start(server).await
         } else {
-            self.take_out(app, server).await;
+            take_out(self.inner(), app, &server.id).await;
             let restarted = self.stop_and_start(server).await;
             app.set_leaving(&server.id, false);
             restarted
@@ -63,21 +58,6 @@ impl Engine {
             _ if role.contains('.') => role.parse().map_err(invalid),
             _ => Ok(service.instance(0)),
         }
-    }
-
-    async fn take_out(&self, app: &App, server: &ObservedContainer) {
-        let inner = self.inner();
-        let mut status = app.status.subscribe();
-        app.set_leaving(&server.id, true);
-        app.wake();
-        // A look publishes routes without it; not every change of the status is one.
-        while inner.routes.lists(&server.id) {
-            if status.changed().await.is_err() {
-                return;
-            }
-        }
-        inner.traffic.applied(inner.routes.published()).await;
-        inner.traffic.drained(&server.id, DRAIN).await;
     }
 
     async fn stop_and_start(&self, server: &ObservedContainer) -> Result<()> {
