@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("faults", &["model"]),
     ("race", &["model"]),
     ("store", &["model"]),
-    ("watch", &["model"]),
+    ("watch", &[]),
     ("plan", &["model", "catalog"]),
     ("proxy", &["model", "faults", "race"]),
     ("engine", &["model", "buildfile", "catalog", "plan", "failover", "faults", "race", "store"]),
@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("api::server", &["api::home", "api::types", "engine", "model"]),
     ("dashboard", &["api::types", "engine", "model"]),
     ("ssh", &["api::types", "engine", "model"]),
-    ("cli", &["api::client", "api::home", "api::types", "buildfile", "catalog", "model", "race"]),
+    ("cli", &["api::client", "api::home", "api::types", "buildfile", "catalog", "faults", "model", "race", "watch"]),
     (
         "daemon",
         &[

@@ -7,6 +7,7 @@
 mod application;
 mod deployment;
 mod frame;
+mod live;
 mod machine;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ pub use application::{
 };
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};
+pub use live::{DELETED, LiveEvent, LiveReady, Reloaded};
 pub use machine::{Account, Finding, Level, Settings, Version};
 
 /// One thing: `{"object": …}`.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, include_dir};
 
 pub use recipe::{BuildRecipe, recipe};
-pub use service_type::{Client, DataSpec, ImageRecipe, Kind, ServiceType};
+pub use service_type::{Client, DataSpec, ImageRecipe, Kind, Live, Reload, ServiceType};
 
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -77,12 +77,17 @@ impl Catalog {
     }
 
     fn check_parents(&self) -> Result<(), CatalogError> {
-        let missing =
-            self.types.values().find(|t| t.images.from != "base" && !self.folders.contains_key(&t.images.from));
-        missing.map_or(Ok(()), |wrong| {
-            let problem = format!("images.from: there is no folder {:?}", wrong.images.from);
-            Err(CatalogError::Invalid { file: service_type::file(&wrong.name), problem })
-        })
+        let problem = |of: &ServiceType| match &of.images.same_as {
+            Some(other) if self.types.get(other).is_none_or(|other| other.images.same_as.is_some()) => {
+                Some(format!("images.same_as: {other:?} is no type with images of its own"))
+            }
+            None if of.images.from != "base" && !self.folders.contains_key(&of.images.from) => {
+                Some(format!("images.from: there is no folder {:?}", of.images.from))
+            }
+            _ => None,
+        };
+        let found = self.types.values().find_map(|of| Some((of, problem(of)?)));
+        found.map_or(Ok(()), |(of, problem)| Err(CatalogError::Invalid { file: service_type::file(&of.name), problem }))
     }
 
     pub fn get(&self, type_name: &str) -> Option<&ServiceType> {
@@ -127,6 +132,9 @@ mod tests {
         assert!(catalog.types().count() >= 3);
         for service_type in catalog.types() {
             let files = catalog.files(&service_type.name).unwrap();
+            if service_type.images.same_as.is_some() {
+                continue;
+            }
             for dockerfile in [Some(&service_type.images.runtime), service_type.images.build.as_ref()] {
                 assert!(dockerfile.is_none_or(|name| files.contains_key(name)), "{}", service_type.name);
             }
@@ -166,6 +174,13 @@ mod tests {
     fn a_missing_parent_is_named() {
         let error = with("kind = \"code\"\nsummary = \"x\"\n[images]\nfrom = \"gone\"\n").unwrap_err();
         assert_eq!(error.to_string(), "mine/service.toml: images.from: there is no folder \"gone\"");
+    }
+
+    #[test]
+    fn images_are_shared_with_a_type_that_has_its_own() {
+        let text = "kind = \"code\"\nsummary = \"x\"\n[images]\nsame_as = \"gone\"\n";
+        let error = with(text).unwrap_err();
+        assert_eq!(error.to_string(), "mine/service.toml: images.same_as: \"gone\" is no type with images of its own");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Processes, ServiceSpec};
 
+use super::ServiceType;
+
 /// Written to `~/.dotcloud/recipe.json` before a build; read by `templates/_common/build` and
 /// the type's own `build`. Absent hooks are null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,12 @@ pub struct BuildRecipe {
     pub prebuild: Option<String>,
     pub postbuild: Option<String>,
     pub postinstall: Option<String>,
+    /// Relative to the tree's root.
+    #[serde(default)]
+    pub buildscript: Option<String>,
+    /// Without a web front: only the service's own programs are run.
+    #[serde(default)]
+    pub worker: bool,
     pub requirements: Vec<String>,
     /// As the build file has it; defaults are in `service.toml`.
     pub config: BTreeMap<String, serde_json::Value>,
@@ -23,7 +31,7 @@ pub struct BuildRecipe {
 }
 
 /// The recipe of a service, for `BuildSpec::recipe`.
-pub fn recipe(spec: &ServiceSpec) -> serde_json::Value {
+pub fn recipe(spec: &ServiceSpec, service_type: &ServiceType) -> serde_json::Value {
     let processes = match &spec.processes {
         Processes::Unset => BTreeMap::new(),
         Processes::Single(command) => BTreeMap::from([(spec.name.to_string(), command.clone())]),
@@ -33,6 +41,8 @@ pub fn recipe(spec: &ServiceSpec) -> serde_json::Value {
         prebuild: spec.prebuild.clone(),
         postbuild: spec.postbuild.clone(),
         postinstall: spec.postinstall.clone(),
+        buildscript: spec.buildscript.clone(),
+        worker: service_type.http_port.is_none(),
         requirements: spec.requirements.clone(),
         config: spec.config.clone(),
         processes,

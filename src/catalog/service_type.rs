@@ -38,13 +38,45 @@ pub struct ServiceType {
     #[serde(default, deserialize_with = "memory")]
     pub warn_below: Option<Memory>,
     pub data: Option<DataSpec>,
+    /// What a changed file leads to while the folder is watched.
+    #[serde(default)]
+    pub live: Live,
+}
+
+/// How changed code goes live in running instances.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Live {
+    #[serde(default)]
+    pub reload: Reload,
+    /// Patterns (`*`, `**`, `?`) of paths relative to the approot that a build depends on. The
+    /// build file, hooks and the files every type includes lead to a build anyway.
+    #[serde(default)]
+    pub build_on: Vec<String>,
+}
+
+/// The cheapest way for new code to be served, once its files are in the instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reload {
+    /// The next request reads the files; `/usr/lib/dotcloud/type/check`, if there is one, is
+    /// run for what it finds in them.
+    None,
+    /// `/usr/lib/dotcloud/type/reload` puts a second server beside the first and switches.
+    InPlace,
+    /// The instance is taken out of the routes, its programs are restarted, it comes back.
+    #[default]
+    Restart,
 }
 
 /// How the type's images are made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageRecipe {
+    /// The type whose images this one shares whole; nothing else is given then.
+    pub same_as: Option<String>,
     /// `base`, or the shared folder whose image is the parent (`ARG PARENT`).
+    #[serde(default)]
     pub from: String,
     /// Dockerfile of the instances' image.
     #[serde(default = "dockerfile")]

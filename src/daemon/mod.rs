@@ -3,6 +3,7 @@
 
 mod front;
 mod leftovers;
+mod templates;
 mod traffic;
 
 use std::fs::File;
@@ -18,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::home::Home;
 use crate::api::server::{self, ApiKey, Auth};
-use crate::catalog::{Catalog, CatalogError};
 use crate::docker::{DockerConfig, DockerRuntime};
 use crate::engine::runtime::RuntimeError;
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::proxy::{Proxy, ProxyConfig, ProxyError};
 use crate::store::{Store, StoreError};
 
+use templates::TemplatesError;
 use traffic::ProxyTraffic;
 
 /// Why the daemon did not start, or ended.
@@ -42,7 +43,7 @@ pub enum DaemonError {
     #[error("cannot open the store")]
     Store(#[from] StoreError),
     #[error("cannot read the service types")]
-    Catalog(#[from] CatalogError),
+    Templates(#[from] TemplatesError),
     #[error("cannot set up the Docker client")]
     Docker(#[from] RuntimeError),
     #[error("cannot start the proxy")]
@@ -86,7 +87,7 @@ pub async fn run(home: Home) -> Result<(), DaemonError> {
 async fn start_engine(home: &Home, store: &Store, proxy: &Proxy, http_port: u16) -> Result<Engine, DaemonError> {
     let home_id = home_id(home.dir());
     let config = DockerConfig { home_id: home_id.clone(), state_dir: home.dir().to_owned() };
-    let catalog = Catalog::embedded()?;
+    let catalog = templates::load(home.dir())?;
     let runtime = DockerRuntime::connect_with(config, catalog.clone()).await?;
     let config = EngineConfig { home: home.dir().to_owned(), home_id, http_port };
     let traffic = Arc::new(ProxyTraffic::new(proxy.clone()));

@@ -76,6 +76,9 @@ fn add(hash: &mut Sha256, part: &[u8]) {
 impl DockerRuntime {
     pub(super) async fn type_images(&self, type_name: &str, progress: &Progress) -> Result<TypeImages> {
         let service_type = self.service_type(type_name)?;
+        if let Some(other) = &service_type.images.same_as {
+            return Box::pin(self.type_images(other, progress)).await;
+        }
         let parent = self.parent_image(service_type, progress).await?;
         let files = self.files(type_name)?;
         let name = type_name.to_owned();

@@ -58,6 +58,8 @@ async fn build(deployment: &Deployment<'_>, spec: &ServiceSpec) -> Result<String
 
 async fn build_spec(deployment: &Deployment<'_>, spec: &ServiceSpec) -> Result<BuildSpec, Failed> {
     let (inner, record) = (deployment.inner, &deployment.record);
+    let kind = inner.catalog.get(&spec.type_name);
+    let kind = kind.ok_or_else(|| Failed(format!("there is no service type {}", spec.type_name)))?;
     let tree =
         inner.store.revision_file(&record.app, &record.revision).await.map_err(|error| Failed(in_full(&error)))?;
     let tree = tree.ok_or_else(|| Failed(format!("revision {} is gone", record.revision)))?;
@@ -75,7 +77,7 @@ async fn build_spec(deployment: &Deployment<'_>, spec: &ServiceSpec) -> Result<B
         approot: spec.approot.clone(),
         systempackages: spec.systempackages.clone(),
         env,
-        recipe: catalog::recipe(spec),
+        recipe: catalog::recipe(spec, kind),
     })
 }
 
