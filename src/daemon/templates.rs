@@ -57,7 +57,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("templates/mine");
         std::fs::create_dir_all(&folder).unwrap();
-        assert!(load(home.path()).is_err());
+        std::fs::write(folder.join("service.toml"), "kind = 1").unwrap();
+        assert!(load(home.path()).unwrap_err().to_string().contains("wrong"));
         std::fs::write(
             folder.join("service.toml"),
             "kind = \"code\"\nsummary = \"x\"\n[images]\nsame_as = \"static\"\n",
