@@ -272,3 +272,15 @@ fn home_that_cannot_be_used_is_named() {
     assert_eq!(said.code, 4);
     assert!(said.err.contains("DOTCLOUD_HOME"), "{said:?}");
 }
+
+#[test]
+fn own_service_types_are_known_once_their_folder_is_there() {
+    let user = User::new();
+    user.write("dotcloud.yml", "www:\n  type: mine\n");
+    assert_eq!(user.run(&["validate"]).code, 1);
+    let folder = user.home.path().join("templates/mine");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("service.toml"), "").unwrap();
+    let said = user.run(&["validate"]);
+    assert_eq!(said.code, 0, "{said:?}");
+}

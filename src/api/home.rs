@@ -31,6 +31,11 @@ impl Home {
         self.0.join("daemon.sock")
     }
 
+    /// Where the user's own service types are, one folder each.
+    pub fn templates(&self) -> PathBuf {
+        self.0.join("templates")
+    }
+
     /// What a daemon started on demand prints.
     pub fn log(&self) -> PathBuf {
         self.0.join("daemon.log")

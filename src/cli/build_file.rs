@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::api::home::Home;
 use crate::buildfile::{self, ApprootText, Diagnostic, Outline, Parsed, Severity};
 
 /// The name the platform looks for.
@@ -75,6 +76,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>, BuildFileError> {
     let limit = buildfile::MAX_BYTES as u64 + 1;
     File::open(path).and_then(|file| file.take(limit).read_to_end(&mut text)).map_err(failed)?;
     Ok(text)
+}
+
+/// Parses a build file; the user's own types, folders of the home, are known beside the platform's.
+pub fn parse(text: &[u8]) -> Parsed {
+    let types = Home::from_environment().map(|home| own_types(&home)).unwrap_or_default();
+    buildfile::parse(text, &types.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// None when they cannot be listed: the daemon says why when it reads them.
+fn own_types(home: &Home) -> Vec<String> {
+    let folders = home.templates().read_dir().into_iter().flatten().flatten();
+    let types = folders.filter(|folder| folder.path().join("service.toml").is_file());
+    types.filter_map(|folder| folder.file_name().into_string().ok()).collect()
 }
 
 /// Checks the approots against the tree below `root`: each is a folder inside it, symbolic links

@@ -117,7 +117,7 @@ fn warn(report: &PackReport, ctx: &Context) {
 
 fn check(path: &Path, root: &Path, ctx: &Context) -> Result<(), CliError> {
     let text = build_file::read(path).map_err(|error| CliError::usage(chain(&error)))?;
-    let mut parsed = buildfile::parse(&text, &[]);
+    let mut parsed = build_file::parse(&text);
     build_file::check_tree(root, &mut parsed, MissingApproot::Refuse);
     let name = path.strip_prefix(&ctx.folder).unwrap_or(path).display().to_string();
     for diagnostic in &parsed.diagnostics {

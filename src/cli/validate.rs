@@ -48,7 +48,7 @@ fn print(to: &mut dyn std::io::Write, text: &str) {
 }
 
 fn validate(path: &Path, text: &[u8]) -> Parsed {
-    let mut parsed = buildfile::parse(text, &[]);
+    let mut parsed = build_file::parse(text);
     build_file::check_tree(build_file::folder_of(path), &mut parsed, MissingApproot::Warn);
     parsed
 }

@@ -3,6 +3,7 @@
 
 mod front;
 mod leftovers;
+mod log_file;
 mod templates;
 mod traffic;
 
@@ -65,6 +66,7 @@ pub async fn run(home: Home) -> Result<(), DaemonError> {
     home.make_private().map_err(at(&home, "keep files"))?;
     let _lock = lock(&home)?;
     leftovers::clear_uploads(home.dir());
+    tokio::spawn(log_file::keep_short(home.log()));
     let shutdown = CancellationToken::new();
     let socket = server::bind_unix(&home).map_err(at(&home, "open the socket"))?;
     let store = Store::open(&home.dir().join("store.db"))?;
@@ -87,7 +89,7 @@ pub async fn run(home: Home) -> Result<(), DaemonError> {
 async fn start_engine(home: &Home, store: &Store, proxy: &Proxy, http_port: u16) -> Result<Engine, DaemonError> {
     let home_id = home_id(home.dir());
     let config = DockerConfig { home_id: home_id.clone(), state_dir: home.dir().to_owned() };
-    let catalog = templates::load(home.dir())?;
+    let catalog = templates::load(&home.templates())?;
     let runtime = DockerRuntime::connect_with(config, catalog.clone()).await?;
     let config = EngineConfig { home: home.dir().to_owned(), home_id, http_port };
     let traffic = Arc::new(ProxyTraffic::new(proxy.clone()));

@@ -20,19 +20,18 @@ pub enum TemplatesError {
     Wrong(#[from] CatalogError),
 }
 
-/// All types of a home. Blocking; read once, when the daemon starts.
+/// All types: ours and those in this folder, if there is one. Blocking; read once, when the daemon starts.
 ///
 /// # Errors
 /// A file that cannot be read, or a `service.toml` that is wrong: better no start than a type
 /// that is silently missing.
-pub fn load(home: &Path) -> Result<Catalog, TemplatesError> {
-    let folder = home.join("templates");
+pub fn load(folder: &Path) -> Result<Catalog, TemplatesError> {
     let embedded = Catalog::embedded()?;
     if !folder.is_dir() {
         return Ok(embedded);
     }
-    let failed = |source| TemplatesError::Read { folder: folder.clone(), source };
-    let contents = read(&folder).map_err(failed)?;
+    let failed = |source| TemplatesError::Read { folder: folder.to_owned(), source };
+    let contents = read(folder).map_err(failed)?;
     Ok(embedded.with_folder(contents)?)
 }
 
@@ -55,7 +54,7 @@ mod tests {
     #[test]
     fn a_folder_of_the_home_is_a_type() {
         let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("templates/mine");
+        let folder = home.path().join("mine");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("service.toml"), "kind = 1").unwrap();
         assert!(load(home.path()).unwrap_err().to_string().contains("wrong"));
