@@ -145,7 +145,7 @@ mod tests {
     fn redis_boots_as_the_replica_of_nobody_and_hides_its_password() {
         let catalog = Catalog::embedded().unwrap();
         let redis = catalog.get("redis").unwrap();
-        let command = redis.member_command("s3cret", Memory::DEFAULT);
+        let command = redis.member_command(0, "s3cret", Memory::DEFAULT);
         assert!(command.iter().any(|argument| argument == "s3cret"));
         assert_eq!(redis.client("s3cret").env.get("REDISCLI_AUTH").map(String::as_str), Some("s3cret"));
         let script = catalog

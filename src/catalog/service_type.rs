@@ -98,10 +98,18 @@ pub struct DataSpec {
     pub data_path: String,
     /// The replication dialect; `None` for services of one instance.
     pub replication: Option<String>,
-    /// The server's command; `{password}` and `{memory}` (bytes) are filled in.
+    /// The server's command; `{password}`, `{memory}` (bytes) and `{index}`, the member's
+    /// number, are filled in.
     pub server_command: Vec<String>,
     /// Keeps the pod alive; must end at SIGTERM.
     pub pod_command: Vec<String>,
+    /// Run in a member that is to become a copy of the one at `{address}`; the server's next
+    /// start takes the copy over. Empty where the replication protocol copies by itself.
+    #[serde(default)]
+    pub copy_command: Vec<String>,
+    /// Run meanwhile in the member that is copied; `{address}` is the other one's.
+    #[serde(default)]
+    pub donate_command: Vec<String>,
     /// What `dotcloud run db` starts without a command.
     pub client_command: Vec<String>,
     #[serde(default)]
@@ -119,8 +127,10 @@ pub struct Client {
 
 impl ServiceType {
     /// The command of a member's server; empty for code services.
-    pub fn member_command(&self, password: &str, memory: Memory) -> Vec<String> {
-        let fill = |text: &String| filled(text, password).replace("{memory}", &memory.bytes().to_string());
+    pub fn member_command(&self, index: u32, password: &str, memory: Memory) -> Vec<String> {
+        let numbers =
+            |text: String| text.replace("{memory}", &memory.bytes().to_string()).replace("{index}", &index.to_string());
+        let fill = |text: &String| numbers(filled(text, password));
         self.data.iter().flat_map(|data| &data.server_command).map(fill).collect()
     }
 

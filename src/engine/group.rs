@@ -1,12 +1,13 @@
 //! The contract between the engine and a group's driver: what the driver is told, what it
 //! may do, what it publishes. The judgement is in `failover`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::{AppName, Epoch, Receipt, ServiceName};
+use crate::model::{AppName, Epoch, Memory, Receipt, ServiceName};
 
 use super::runtime::Runtime;
 
@@ -26,6 +27,19 @@ pub struct ObservedMember {
     pub leaving: bool,
     /// The pod's address and the server's port: unchanged while the pod lives.
     pub addr: SocketAddr,
+    /// The container's limit.
+    pub memory: Option<Memory>,
+}
+
+/// What is run in two members to make one a copy of the other, for dialects that do not copy by
+/// themselves. `{address}` stands for the other member's address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyCommands {
+    /// In the one that becomes a copy.
+    pub copy: Vec<String>,
+    /// In the one that is copied.
+    pub donate: Vec<String>,
+    pub env: BTreeMap<String, String>,
 }
 
 /// The stable address of the group, as the driver commands it.
@@ -57,8 +71,12 @@ pub struct LedgerError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 pub struct GroupContext {
     pub app: AppName,
     pub service: ServiceName,
-    pub type_name: String,
+    /// The dialect's name, as `service.toml` has it.
+    pub replication: String,
     pub password: String,
+    pub copying: CopyCommands,
+    /// Whether a write is to be acknowledged only when a slave has it, where the dialect can.
+    pub synchronous: bool,
     pub runtime: Arc<dyn Runtime>,
     pub front: Arc<dyn Front>,
     pub ledger: Arc<dyn Ledger>,

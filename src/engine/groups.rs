@@ -15,15 +15,21 @@ use crate::store::{ActivityRecord, ServiceRecord, Store};
 use super::app::App;
 use super::clock;
 use super::driver::{GroupHandle, SwitchoverError};
-use super::group::{Front, GroupContext, Ledger, LedgerError, ObservedMember};
+use super::group::{CopyCommands, Front, GroupContext, Ledger, LedgerError, ObservedMember};
 use super::inner::Inner;
 use super::routes::Routes;
 use super::traffic::Traffic;
 
+/// A driver and what it was started with.
+struct Running {
+    handle: GroupHandle,
+    synchronous: bool,
+}
+
 /// The drivers of one application.
 #[derive(Default)]
 pub struct Groups {
-    handles: Mutex<BTreeMap<ServiceName, GroupHandle>>,
+    handles: Mutex<BTreeMap<ServiceName, Running>>,
 }
 
 impl Groups {
@@ -35,29 +41,31 @@ impl Groups {
         let wanted = |service: &&ServiceRecord| running && service.is_data && !service.doomed;
         let services: Vec<&ServiceRecord> = record.services.iter().filter(wanted).collect();
         let mut handles = self.handles.lock().await;
-        let gone: Vec<ServiceName> =
-            handles.keys().filter(|name| services.iter().all(|service| service.name != **name)).cloned().collect();
-        for name in gone {
-            if let Some(handle) = handles.remove(&name) {
-                handle.stop().await;
+        let same = |service: &&ServiceRecord, name: &ServiceName, running: &Running| {
+            service.name == *name && synchronous(service) == running.synchronous
+        };
+        let gone = handles.iter().filter(|(name, running)| !services.iter().any(|one| same(one, name, running)));
+        for name in gone.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            if let Some(running) = handles.remove(&name) {
+                running.handle.stop().await;
             }
         }
         for service in services {
             let members = members(inner, service, observed);
-            let handle = handles.entry(service.name.clone()).or_insert_with(|| spawn(inner, app, service));
-            handle.observe(members);
+            let start = || Running { handle: spawn(inner, app, service), synchronous: synchronous(service) };
+            handles.entry(service.name.clone()).or_insert_with(start).handle.observe(members);
         }
     }
 
     pub async fn statuses(&self) -> BTreeMap<ServiceName, GroupStatus> {
         let handles = self.handles.lock().await;
-        handles.iter().map(|(name, handle)| (name.clone(), handle.status().borrow().clone())).collect()
+        handles.iter().map(|(name, running)| (name.clone(), running.handle.status().borrow().clone())).collect()
     }
 
     /// A restart that is no failure: the driver keeps the roles.
     pub async fn plan_restart(&self, service: &ServiceName, index: u32) {
         // The guard is gone before the driver is waited for: every look needs it.
-        let released = self.handles.lock().await.get(service).map(|handle| handle.plan_restart(index));
+        let released = self.handles.lock().await.get(service).map(|running| running.handle.plan_restart(index));
         if let Some(released) = released {
             released.await;
         }
@@ -66,7 +74,7 @@ impl Groups {
     /// Makes `to`, or the most advanced slave, the master of a service; `None` when the service
     /// has no driver now.
     pub async fn switchover(&self, service: &ServiceName, to: Option<u32>) -> Option<Result<u32, SwitchoverError>> {
-        let outcome = self.handles.lock().await.get(service).map(|handle| handle.switchover(to))?;
+        let outcome = self.handles.lock().await.get(service).map(|running| running.handle.switchover(to))?;
         Some(outcome.await)
     }
 }
@@ -74,11 +82,21 @@ impl Groups {
 fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHandle {
     let front_port = service.front_port.unwrap_or_default();
     let route = GroupRoute { app: app.name.clone(), service: service.name.clone(), front_port };
+    let password = service.password.as_deref().unwrap_or_default();
+    let kind = inner.catalog.get(&service.type_name);
+    let data = kind.and_then(|kind| kind.data.as_ref());
+    let copying = CopyCommands {
+        copy: data.map(|data| data.copy_command.clone()).unwrap_or_default(),
+        donate: data.map(|data| data.donate_command.clone()).unwrap_or_default(),
+        env: kind.map(|kind| kind.client(password).env).unwrap_or_default(),
+    };
     let handle = GroupHandle::spawn(GroupContext {
         app: app.name.clone(),
         service: service.name.clone(),
-        type_name: service.type_name.clone(),
-        password: service.password.clone().unwrap_or_default(),
+        replication: data.and_then(|data| data.replication.clone()).unwrap_or_default(),
+        password: password.to_owned(),
+        copying,
+        synchronous: synchronous(service),
         runtime: inner.runtime.clone(),
         front: Arc::new(RoutedFront {
             route: route.clone(),
@@ -89,6 +107,11 @@ fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHa
     });
     wake_on_change(app, &handle);
     handle
+}
+
+/// `config: {replication: async}` gives the wait for a slave up.
+fn synchronous(service: &ServiceRecord) -> bool {
+    service.spec.config.get("replication").and_then(serde_json::Value::as_str) != Some("async")
 }
 
 /// A group's changes are a reason to look at the whole application again.
@@ -125,6 +148,7 @@ fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Ve
             paused: server.state == RunState::Paused,
             leaving: index >= service.instances,
             addr: SocketAddr::from((pod.ip?, port)),
+            memory: server.memory,
         })
     };
     of(Purpose::Member).filter_map(member).collect()

@@ -68,7 +68,7 @@ impl Specs<'_> {
         let password = service.password.as_deref().unwrap_or_default();
         Ok(ContainerSpec {
             image,
-            command: Some(kind.member_command(password, service.memory)),
+            command: Some(kind.member_command(instance.index, password, service.memory)),
             attachment: Attachment::Pod(pod.to_owned()),
             memory: Some(service.memory),
             volumes: vec![(self.inner.naming.volume(&self.record.name, instance), data.data_path.clone())],

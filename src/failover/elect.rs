@@ -108,6 +108,9 @@ fn fitness<'a>(basis: &Basis<'_>, standing: &Standing<'a>) -> Result<&'a MemberR
     if report.writable || report.upstream != Some(basis.upstream) {
         return Err("was restarted or follows another master".to_owned());
     }
+    if report.broken.is_some() {
+        return Err("cannot follow the master".to_owned());
+    }
     if report.copying.is_some() || !report.was_linked {
         return Err("has not received its first copy".to_owned());
     }

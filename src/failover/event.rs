@@ -73,6 +73,11 @@ pub enum Event {
         change: RoleChange,
         result: Result<MemberReport, String>,
     },
+    /// So many per cent of the copy that this server is to become have arrived.
+    Copied {
+        server: Server,
+        percent: u8,
+    },
     KillFailed {
         server: Server,
         error: String,

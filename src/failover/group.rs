@@ -7,6 +7,7 @@
 mod config;
 mod fence;
 mod gather;
+mod guard;
 mod learn;
 mod member;
 mod phases;
@@ -248,7 +249,12 @@ impl Group {
     }
 
     fn command(&mut self, server: Server, change: RoleChange) {
-        self.life_of(server, |life, _| life.command = Some(change));
+        self.life_of(server, |life, _| {
+            life.command = Some(change);
+            if let RoleChange::Follow(_) = change {
+                life.followed = None;
+            }
+        });
         self.actions.push(Action::Command { server, change });
     }
 

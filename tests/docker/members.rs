@@ -38,7 +38,7 @@ async fn a_redis_member_boots_read_only_in_its_pod_and_keeps_what_it_acknowledge
             };
             let pod_id = home.runtime.start(&pod).await.unwrap();
             let member = ContainerSpec {
-                command: Some(redis.member_command("s3cret", Memory::DEFAULT)),
+                command: Some(redis.member_command(0, "s3cret", Memory::DEFAULT)),
                 attachment: Attachment::Pod(pod_id.clone()),
                 volumes: vec![(volume, data.data_path.clone())],
                 ..home.spec("db.0", Purpose::Member, &images.runtime).await

@@ -91,6 +91,7 @@ impl Servers {
                 paused: false,
                 leaving: member.leaving,
                 addr: member.addr,
+                memory: None,
             }
         });
         observed.collect()

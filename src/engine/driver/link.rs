@@ -1,23 +1,17 @@
 //! The held connection to one server process: requests in, events out, one at a time.
 
-use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio_util::codec::FramedRead;
 
 use crate::failover::dialect::{Dialect, MemberReport, Reply, RoleChange, ServerCommand};
 use crate::failover::{Event, Miss, Moment, Server};
 
+use super::connection::{ConnectError, Connection};
 use super::process;
-use super::resp::{Resp, wire};
-
-/// Changes of role may take this many times as long as a report.
-const COMMAND_PATIENCE: u32 = 3;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Request {
@@ -34,6 +28,8 @@ pub(super) struct Link {
     /// For telling a busy server from a hung one, where its process is visible.
     pub pid: Option<u32>,
     pub answer_within: Duration,
+    /// The container's limit in bytes; zero when it is not known.
+    pub memory: Arc<AtomicU64>,
     pub events: mpsc::UnboundedSender<Event>,
 }
 
@@ -45,25 +41,42 @@ enum Failure {
     Login(String),
 }
 
-type Connection = FramedRead<TcpStream, Resp>;
-
 impl Link {
     /// Serves requests until nobody can send any.
     pub async fn run(self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        let mut held = None;
+        let (mut held, mut tuned) = (None, 0);
         while let Some(request) = requests.recv().await {
             for event in self.serve(&mut held, request).await {
                 if self.events.send(event).is_err() {
                     return;
                 }
             }
+            if let Request::Ask(_) = request {
+                self.tune(&mut held, &mut tuned).await;
+            }
+        }
+    }
+
+    /// Makes the server use the memory it has. Whatever fails is tried after the next report.
+    async fn tune(&self, held: &mut Option<Connection>, tuned: &mut u64) {
+        let memory = self.memory.load(Ordering::Relaxed);
+        let (Some(connection), true) = (held.as_mut(), memory != *tuned) else { return };
+        let statements = self.dialect.tune(memory);
+        let asked = connection.round_trip(&statements);
+        match tokio::time::timeout(self.answer_within * self.dialect.patience(), asked).await {
+            Ok(Ok(replies)) => match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
+                Some(Reply::Error(error)) => tracing::info!(%error, "a server does not take its memory limit in"),
+                _ => *tuned = memory,
+            },
+            // What an interrupted connection would say next is not what it is asked then.
+            _ => *held = None,
         }
     }
 
     async fn serve(&self, held: &mut Option<Connection>, request: Request) -> Vec<Event> {
         let server = self.server;
         let commands = self.commands(request);
-        let patience = if matches!(request, Request::Command(_)) { COMMAND_PATIENCE } else { 1 };
+        let patience = if matches!(request, Request::Command(_)) { self.dialect.patience() } else { 1 };
         let outcome = self.exchange(held, &commands, self.answer_within * patience).await;
         if outcome.is_err() {
             *held = None;
@@ -93,7 +106,7 @@ impl Link {
             Request::Ping => vec![self.dialect.ping()],
             Request::Ask(_) => self.dialect.probe(),
             Request::Command(change) => {
-                let mut commands = self.dialect.commands(change);
+                let mut commands = self.dialect.commands(change, &self.password);
                 commands.extend(self.dialect.probe());
                 commands
             }
@@ -126,36 +139,25 @@ impl Link {
     ) -> Result<Vec<Reply>, Failure> {
         let attempt = async {
             if let Some(connection) = held.as_mut()
-                && let Ok(replies) = round_trip(connection, commands).await
+                && let Ok(replies) = connection.round_trip(commands).await
             {
                 return Ok(replies);
             }
-            let connection = held.insert(self.connect().await.map_err(|_| Failure::Broken)?);
-            let login = self.dialect.login(&self.password);
-            let replies = round_trip(connection, &login).await.map_err(|_| Failure::Broken)?;
-            if let Some(Reply::Error(error)) = replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
-                return Err(Failure::Login(format!("refuses the login: {error}")));
-            }
-            round_trip(connection, commands).await.map_err(|_| Failure::Broken)
+            *held = None;
+            let connection = held.insert(Connection::open(self.addr, self.dialect, &self.password).await?);
+            connection.round_trip(commands).await.map_err(|_| Failure::Broken)
         };
         tokio::time::timeout(limit, attempt).await.unwrap_or(Err(Failure::TimedOut))
     }
-
-    async fn connect(&self) -> io::Result<Connection> {
-        let stream = TcpStream::connect(self.addr).await?;
-        stream.set_nodelay(true)?;
-        Ok(FramedRead::new(stream, Resp))
-    }
 }
 
-/// Sends all commands at once and reads one reply for each.
-async fn round_trip(connection: &mut Connection, commands: &[ServerCommand]) -> io::Result<Vec<Reply>> {
-    connection.get_mut().write_all(&wire(commands)).await?;
-    let mut replies = Vec::with_capacity(commands.len());
-    for _ in commands {
-        replies.push(connection.next().await.ok_or(io::ErrorKind::UnexpectedEof)??);
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Broken => Self::Broken,
+            ConnectError::Login(error) => Self::Login(format!("refuses the login: {error}")),
+        }
     }
-    Ok(replies)
 }
 
 impl std::fmt::Display for Failure {

@@ -5,10 +5,13 @@
 //! the front or the disk: every slow call runs beside it and comes back as an event. What is
 //! decided is not here.
 
+mod connection;
+mod copy;
 mod link;
 mod process;
 mod registry;
 mod resp;
+mod sql;
 mod task;
 
 use tokio::sync::{mpsc, oneshot, watch};

@@ -2,7 +2,9 @@
 //! one connection and one watch for every process.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -35,6 +37,7 @@ struct Known {
     dead: bool,
     /// Its death will be told by its pidfd.
     watched: bool,
+    memory: Arc<AtomicU64>,
     requests: mpsc::UnboundedSender<Request>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -52,7 +55,13 @@ impl Registry {
     /// Takes a look in and says who sits where.
     pub fn observe(&mut self, members: Vec<ObservedMember>) -> Vec<Seat> {
         self.seen = members;
-        self.seats()
+        let seats = self.seats();
+        for member in &self.seen {
+            if let (Some(known), Some(memory)) = (self.known.get(&member.index), member.memory) {
+                known.memory.store(memory.bytes(), Ordering::Relaxed);
+            }
+        }
+        seats
     }
 
     /// The process is gone. What the latest look says of it no longer counts; what it says of
@@ -73,6 +82,16 @@ impl Registry {
 
     pub fn container(&self, server: Server) -> Option<Arc<str>> {
         self.current(server).map(|known| known.container.clone())
+    }
+
+    /// The address of a server's member.
+    pub fn addr(&self, server: Server) -> Option<SocketAddr> {
+        self.seen.iter().find(|member| member.index == server.index).map(|member| member.addr)
+    }
+
+    /// The container whose server listens there.
+    pub fn container_at(&self, addr: SocketAddr) -> Option<String> {
+        self.seen.iter().find(|member| member.addr == addr).map(|member| member.container.clone())
     }
 
     /// Processes whose death only looks can tell.
@@ -126,6 +145,7 @@ impl Registry {
         let server = Server { index: member.index, incarnation: self.last_incarnation };
         let (requests, receiver) = mpsc::unbounded_channel();
         let watched = matches!(seen, Seen::Watched(_));
+        let memory = Arc::new(AtomicU64::new(member.memory.map_or(0, |memory| memory.bytes())));
         let link = Link {
             server,
             addr: member.addr,
@@ -133,6 +153,7 @@ impl Registry {
             dialect: self.dialect,
             pid: member.pid.filter(|_| watched),
             answer_within: self.tuning.answer_within,
+            memory: memory.clone(),
             events: self.events.clone(),
         };
         let dead = matches!(seen, Seen::Gone);
@@ -146,7 +167,7 @@ impl Registry {
             }));
         }
         let container = Arc::from(member.container.as_str());
-        let known = Known { server, container, pid: member.pid, dead, watched, requests, tasks };
+        let known = Known { server, container, pid: member.pid, dead, watched, memory, requests, tasks };
         self.known.insert(member.index, known);
         (!dead).then_some(server.incarnation)
     }

@@ -1,5 +1,6 @@
 //! The group's task: events in, the machine's actions out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use tokio::time::Instant;
 
 use crate::engine::group::GroupContext;
 use crate::engine::runtime::{RunState, RuntimeEvent};
-use crate::failover::dialect;
-use crate::failover::{Account, Action, Event, Group, Moment, Server};
+use crate::failover::dialect::{self, RoleChange};
+use crate::failover::{Account, Action, Config, Event, Group, Moment, Server};
 use crate::model::{Epoch, GroupStatus, Receipt};
 
+use super::copy::Copy;
 use super::link::Request;
 use super::registry::Registry;
 use super::{Order, Tuning};
@@ -25,7 +27,7 @@ const LOOKS: u32 = 40;
 /// What the front is to do, in order.
 enum FrontOrder {
     Gate,
-    Open(std::net::SocketAddr, u64),
+    Open(SocketAddr, u64),
     Refuse(String),
 }
 
@@ -52,7 +54,7 @@ pub(super) async fn run(
     mut orders: mpsc::UnboundedReceiver<Order>,
     publisher: watch::Sender<GroupStatus>,
 ) {
-    let Some(dialect) = dialect::of(&context.type_name) else {
+    let Some(dialect) = dialect::of(&context.replication) else {
         return unknown(&context, &publisher, orders).await;
     };
     let (events, mut happened) = mpsc::unbounded_channel();
@@ -80,7 +82,7 @@ async fn unknown(
     publisher: &watch::Sender<GroupStatus>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    let why = format!("services of type {} do not replicate", context.type_name);
+    let why = format!("no replication is called {:?}", context.replication);
     context.front.refuse(why.clone()).await;
     publisher.send_modify(|status| (status.phase, status.reason) = ("stalled".to_owned(), Some(why)));
     while !matches!(orders.recv().await, None | Some(Order::Stop)) {}
@@ -115,7 +117,11 @@ impl Task {
         calls.spawn(move_front(context.clone(), orders, events.clone()));
         let (receipts, written) = mpsc::unbounded_channel();
         calls.spawn(keep_receipts(context.clone(), written));
-        let group = Group::new(tuning.group.clone());
+        let group = Group::new(Config {
+            synchronous: context.synchronous,
+            copy_beyond: dialect.copy_beyond(),
+            ..tuning.group.clone()
+        });
         let registry = Registry::new(dialect, context.password.clone(), tuning, events.clone());
         Self {
             context,
@@ -218,6 +224,7 @@ impl Task {
             Action::Kill(server) => self.kill(server),
             Action::Ping(server) => self.registry.send(server, Request::Ping),
             Action::Ask { server, asked } => self.registry.send(server, Request::Ask(asked)),
+            Action::Command { server, change: RoleChange::CopyFrom(from) } => self.copy(server, from),
             Action::Command { server, change } => self.registry.send(server, Request::Command(change)),
             Action::Record(account) => self.record(account),
             Action::ReleaseRestart(index) => self.release(index),
@@ -261,6 +268,24 @@ impl Task {
         if self.registry.unwatched().iter().any(|(unwatched, ..)| *unwatched == server) {
             self.look(LOOKS);
         }
+    }
+
+    fn copy(&mut self, server: Server, from: SocketAddr) {
+        let change = RoleChange::CopyFrom(from);
+        let (Some(to), Some(container), Some(source)) =
+            (self.registry.addr(server), self.registry.container(server), self.registry.container_at(from))
+        else {
+            let result = Err("its container or the master's is not known".to_owned());
+            let _ = self.events.send(Event::Commanded { server, change, result });
+            return;
+        };
+        let copy = Copy { context: self.context.clone(), server, container, to, source, from };
+        let events = self.events.clone();
+        self.calls.spawn(async move {
+            if let Err(error) = copy.run(&events).await {
+                let _ = events.send(Event::Commanded { server, change, result: Err(error) });
+            }
+        });
     }
 
     fn release(&mut self, index: u32) {
@@ -338,7 +363,7 @@ async fn keep_receipts(context: GroupContext, mut receipts: mpsc::UnboundedRecei
 }
 
 /// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {

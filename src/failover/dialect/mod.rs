@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+pub mod mysql;
 pub mod redis;
 
 /// Who elects.
@@ -11,6 +12,16 @@ pub enum Election {
     ByUs,
     /// The members vote among themselves; the machine only follows.
     ByMembers,
+}
+
+/// How requests and answers travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Redis' own, all requests at once.
+    Resp,
+    /// MySQL's, one statement after the other; what follows a refused one is not sent. A table
+    /// is a list of rows, a row a list of names and values in turn.
+    Sql { user: &'static str },
 }
 
 /// One request to a server: its words. SQL dialects have a single word, the statement.
@@ -37,6 +48,10 @@ pub enum RoleChange {
     /// Still master, but writes wait for at most two seconds.
     PauseWrites,
     ResumeWrites,
+    /// Master whose writes wait, or do not wait, for a slave to have them.
+    Guard(bool),
+    /// Byte for byte what this member is, as of now. Its server has to be started again.
+    CopyFrom(SocketAddr),
 }
 
 /// What a server says of itself.
@@ -54,6 +69,12 @@ pub struct MemberReport {
     pub was_linked: bool,
     /// Receives a full copy from its upstream; percent when it tells.
     pub copying: Option<Option<u8>>,
+    /// Why it cannot follow its upstream: only a copy of it helps.
+    pub broken: Option<String>,
+    /// Whether its writes wait for a slave; `None` where that cannot be.
+    pub guarded: Option<bool>,
+    /// Seconds behind its upstream, if it tells that itself.
+    pub lag_seconds: Option<f64>,
     /// The line of writes it belongs to; positions compare only within one.
     pub history: String,
     /// How far along its history it is, in the server's own unit (bytes for Redis).
@@ -92,7 +113,8 @@ pub enum ReadError {
 /// One replication protocol. Words only: connections are the driver's.
 pub trait Dialect: Send + Sync + 'static {
     fn election(&self) -> Election;
-    /// What opens a connection.
+    fn protocol(&self) -> Protocol;
+    /// What opens a connection, after the protocol's own greeting.
     fn login(&self, password: &str) -> Vec<ServerCommand>;
     /// The cheapest request that a working server answers; any answer will do.
     fn ping(&self) -> ServerCommand;
@@ -102,12 +124,26 @@ pub trait Dialect: Send + Sync + 'static {
     /// When the server refuses or its report lacks something.
     fn read(&self, output: &[Reply]) -> Result<MemberReport, ReadError>;
     /// What carries out a change of role, in order; each is to be answered without an error.
-    fn commands(&self, change: RoleChange) -> Vec<ServerCommand>;
+    fn commands(&self, change: RoleChange, password: &str) -> Vec<ServerCommand>;
+    /// How many times as long as a report a change of role may take.
+    fn patience(&self) -> u32 {
+        3
+    }
+    /// A member without data is copied, not told to follow, when the master is this far;
+    /// `None` when following copies.
+    fn copy_beyond(&self) -> Option<u64> {
+        None
+    }
+    /// What makes a running server use a container limited to so many bytes.
+    fn tune(&self, _memory: u64) -> Vec<ServerCommand> {
+        Vec::new()
+    }
 }
 
-/// The dialect of a service type, if its members replicate.
-pub fn of(type_name: &str) -> Option<&'static dyn Dialect> {
-    match type_name {
+/// The dialect of this name (`replication` in `service.toml`).
+pub fn of(name: &str) -> Option<&'static dyn Dialect> {
+    match name {
+        "mysql" => Some(&mysql::MySql),
         "redis" => Some(&redis::Redis),
         _ => None,
     }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Dialect, Election, Follower, MemberReport, ReadError, Reply, RoleChange, ServerCommand};
+use super::{Dialect, Election, Follower, MemberReport, Protocol, ReadError, Reply, RoleChange, ServerCommand};
 
 /// The upstream of a server that follows nobody.
 const NOBODY: (&str, &str) = ("127.0.0.1", "1");
@@ -16,6 +16,10 @@ pub struct Redis;
 impl Dialect for Redis {
     fn election(&self) -> Election {
         Election::ByUs
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::Resp
     }
 
     fn login(&self, password: &str) -> Vec<ServerCommand> {
@@ -41,14 +45,19 @@ impl Dialect for Redis {
         }
     }
 
-    fn commands(&self, change: RoleChange) -> Vec<ServerCommand> {
+    fn commands(&self, change: RoleChange, _password: &str) -> Vec<ServerCommand> {
         let words = match change {
-            RoleChange::Promote => "REPLICAOF NO ONE".to_owned(),
-            RoleChange::Follow(master) => format!("REPLICAOF {} {}", master.ip(), master.port()),
-            RoleChange::PauseWrites => "CLIENT PAUSE 2000 WRITE".to_owned(),
-            RoleChange::ResumeWrites => "CLIENT UNPAUSE".to_owned(),
+            RoleChange::Promote => vec!["REPLICAOF NO ONE".to_owned()],
+            // A master that hands its role over holds writes back until then.
+            RoleChange::Follow(master) => {
+                vec![format!("REPLICAOF {} {}", master.ip(), master.port()), "CLIENT UNPAUSE".to_owned()]
+            }
+            RoleChange::PauseWrites => vec!["CLIENT PAUSE 2000 WRITE".to_owned()],
+            RoleChange::ResumeWrites => vec!["CLIENT UNPAUSE".to_owned()],
+            // A replica copies by following, and no write waits for one.
+            RoleChange::Guard(_) | RoleChange::CopyFrom(_) => Vec::new(),
         };
-        vec![ServerCommand::words(&words)]
+        words.iter().map(|text| ServerCommand::words(text)).collect()
     }
 }
 
@@ -77,6 +86,7 @@ fn read_info(info: &str) -> Result<MemberReport, ReadError> {
         followers: fields.followers(),
         version: fields.text("redis_version").map(str::to_owned),
         used_memory: fields.number("used_memory"),
+        ..MemberReport::default()
     })
 }
 

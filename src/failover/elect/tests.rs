@@ -60,6 +60,7 @@ fn unfit_replicas_are_not_elected() {
         MemberReport { loading: Some(40), ..replica(9) },
         MemberReport { copying: Some(None), ..replica(9) },
         MemberReport { was_linked: false, ..replica(9) },
+        MemberReport { broken: Some("diverged".to_owned()), ..replica(9) },
         MemberReport { history: "another".to_owned(), ..replica(9) },
         MemberReport { writable: true, ..replica(9) },
         replica(4),

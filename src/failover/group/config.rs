@@ -43,6 +43,12 @@ pub struct Config {
     pub first_write_limit: Duration,
     /// Between two attempts at something that failed.
     pub retry: Duration,
+    /// Whether writes are to wait for a slave, where the dialect can do that.
+    pub synchronous: bool,
+    /// How long the only slave may be without its link before writes no longer wait for it.
+    pub guard_limit: Duration,
+    /// [`crate::failover::dialect::Dialect::copy_beyond`].
+    pub copy_beyond: Option<u64>,
 }
 
 // === impl Config ===
@@ -70,6 +76,9 @@ impl Config {
             restart_limit: ms(60_000),
             first_write_limit: ms(10_000),
             retry: ms(500),
+            synchronous: true,
+            guard_limit: ms(3_000),
+            copy_beyond: None,
         }
     }
 }

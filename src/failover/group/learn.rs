@@ -29,6 +29,7 @@ impl Group {
             }
             Event::Complained { server, error } => self.life_of(server, |life, now| life.complained(error, now)),
             Event::Commanded { server, change, result } => self.commanded(server, change, result),
+            Event::Copied { server, percent } => self.life_of(server, |life, _| life.copied = Some(percent)),
             Event::KillFailed { server, error } => {
                 self.note(format!("cannot end {}: {error}", self.name(server.index)));
             }
@@ -51,7 +52,9 @@ impl Group {
     }
 
     fn commanded(&mut self, server: Server, change: RoleChange, result: Result<MemberReport, String>) {
-        let retry = self.now.after(self.config.retry / 5);
+        // A copy moves whole files: one that failed is not tried again at once.
+        let copied = matches!(change, RoleChange::CopyFrom(_));
+        let retry = self.now.after(if copied { self.config.retry * 10 } else { self.config.retry / 5 });
         let failed = result.as_ref().err().cloned();
         self.life_of(server, |life, now| life.commanded(result, now, retry));
         if let Some(change) = self.change.as_mut().filter(|_| change == RoleChange::PauseWrites && failed.is_none()) {
@@ -116,6 +119,9 @@ impl Group {
             && let Some(report) = &life.report
         {
             life.in_step = report.position >= had(life.report_asked);
+            if life.follows() {
+                life.followed = Some(self.now);
+            }
         }
     }
 }

@@ -38,8 +38,12 @@ pub(super) struct Life {
     /// Has all that the open master had when it was asked.
     pub in_step: bool,
     pub complaint: Option<String>,
+    /// When it was last in step.
+    pub followed: Option<Moment>,
     /// On its way.
     pub command: Option<RoleChange>,
+    /// How far a copy is that is on its way.
+    pub copied: Option<u8>,
     /// Not before this.
     pub command_after: Moment,
     pub killed: Option<Moment>,
@@ -127,7 +131,9 @@ impl Life {
             report_asked: now,
             in_step: false,
             complaint: None,
+            followed: None,
             command: None,
+            copied: None,
             command_after: now,
             killed: None,
         }
@@ -189,8 +195,13 @@ impl Life {
         self.complaint = Some(error);
     }
 
+    /// Is becoming a copy of another member.
+    pub fn copies(&self) -> bool {
+        matches!(self.command, Some(RoleChange::CopyFrom(_)))
+    }
+
     pub fn commanded(&mut self, result: Result<MemberReport, String>, now: Moment, retry: Moment) {
-        self.command = None;
+        (self.command, self.copied) = (None, None);
         match result {
             Ok(report) => {
                 self.heard(now);

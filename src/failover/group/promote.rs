@@ -134,9 +134,9 @@ impl Group {
         let (server, addr, opened) = (chosen.server, chosen.addr, self.now);
         self.reign = Some(Reign { server, addr, histories, position, heard, opened, writes });
         self.account = change.account(self.now).map(|facts| super::status::Entry { facts, stored: false });
-        let resumed = change.paused.is_some().then(|| self.server(change.old)).flatten();
-        if let Some(old) = resumed {
-            self.command(old, RoleChange::ResumeWrites);
+        // Another one than before follows the new master, and refuses writes as its slave.
+        if change.paused.is_some() && change.old == server.index {
+            self.command(server, RoleChange::ResumeWrites);
         }
         self.front.order += 1;
         self.front.gated = false;

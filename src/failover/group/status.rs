@@ -28,7 +28,7 @@ impl Group {
         GroupStatus {
             phase: self.phase.name().to_owned(),
             settled,
-            reason: self.reason.clone().or_else(complaint),
+            reason: self.reason.clone().or_else(complaint).or_else(|| self.unguarded()),
             epoch: self.epoch(),
             members: self.members.values().map(|member| self.member_status(member)).collect(),
         }
@@ -55,6 +55,9 @@ impl Group {
     fn sync(&self, member: &Member, role: Role) -> SyncState {
         match member.report().filter(|_| role != Role::Unknown) {
             None => SyncState::Down,
+            Some(_) if member.life.as_ref().is_some_and(Life::copies) => {
+                SyncState::Synchronizing { percent: member.life.as_ref().and_then(|life| life.copied) }
+            }
             Some(report) if report.loading.is_some() => SyncState::Synchronizing { percent: report.loading },
             Some(report) if report.writable => SyncState::Synchronized,
             Some(_) if member.life.as_ref().is_some_and(Life::follows) => SyncState::Synchronized,
@@ -63,9 +66,12 @@ impl Group {
         }
     }
 
-    /// What the master says of the slave; none when it has everything.
+    /// What the slave says itself, else what the master says of it; none when it has everything.
     fn lag(&self, member: &Member, role: Role) -> Option<f64> {
         let own = member.report().filter(|report| role == Role::Slave && report.link_up)?;
+        if own.lag_seconds.is_some() {
+            return own.lag_seconds;
+        }
         let master = self.members.get(&self.reign.as_ref()?.server.index)?.report()?;
         let seen = master.followers.iter().find(|follower| follower.addr == member.addr);
         if own.position >= master.position { Some(0.0) } else { seen.map(|follower| follower.lag_seconds) }

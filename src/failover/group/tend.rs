@@ -16,6 +16,8 @@ impl Group {
         for (server, to) in self.astray_commands() {
             self.command(server, to);
         }
+        self.guard();
+        self.copy();
         self.probe();
         self.release_restart();
         self.refuse_wish();
@@ -95,7 +97,8 @@ impl Group {
             let life = self.members.get(&server.index).and_then(|member| member.life.as_ref());
             life.is_some_and(|life| life.free(self.now))
         };
-        self.astray().into_iter().filter(free).map(|server| (server, RoleChange::Follow(reign.addr))).collect()
+        let astray = self.astray().into_iter().filter(|server| free(server) && !self.wants_copy(*server));
+        astray.map(|server| (server, RoleChange::Follow(reign.addr))).collect()
     }
 
     // --- probes
@@ -167,7 +170,9 @@ impl Group {
     fn anybody_late(&self) -> bool {
         let master = self.reign.as_ref().map(|reign| reign.server);
         let lives = self.members.values().filter_map(|member| member.life.as_ref());
-        lives.filter(|life| Some(life.server) != master && life.misses == 0).any(|life| !life.follows())
+        lives
+            .filter(|life| Some(life.server) != master && life.misses == 0 && !life.copies())
+            .any(|life| !life.follows())
     }
 
     /// Without an open master a wish that could not be fulfilled in time is refused as well:

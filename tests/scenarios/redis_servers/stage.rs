@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dotcloud_local::engine::driver::{GroupHandle, Tuning};
-use dotcloud_local::engine::group::GroupContext;
+use dotcloud_local::engine::group::{CopyCommands, GroupContext};
 use dotcloud_local::model::{GroupStatus, SyncState};
 use rustix::process::Signal;
 use tokio::sync::watch;
@@ -149,8 +149,10 @@ fn spawn(servers: &Arc<Servers>, ledger: &Arc<TestLedger>, front: &watch::Sender
     let context = GroupContext {
         app: "test".parse().unwrap(),
         service: "db".parse().unwrap(),
-        type_name: "redis".to_owned(),
+        replication: "redis".to_owned(),
         password: PASSWORD.to_owned(),
+        copying: CopyCommands::default(),
+        synchronous: true,
         runtime: servers.clone(),
         front: Arc::new(TestFront(front.clone())),
         ledger: ledger.clone(),

@@ -81,7 +81,7 @@ fn refusals_and_foreign_answers_are_no_reports() {
 
 #[test]
 fn role_changes_are_these_words() {
-    let words = |change| Redis.commands(change)[0].0.join(" ");
+    let words = |change| Redis.commands(change, "")[0].0.join(" ");
     assert_eq!(words(RoleChange::Promote), "REPLICAOF NO ONE");
     assert_eq!(words(RoleChange::Follow(addr(6379))), "REPLICAOF 127.0.0.1 6379");
     assert_eq!(words(RoleChange::PauseWrites), "CLIENT PAUSE 2000 WRITE");

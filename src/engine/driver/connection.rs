@@ -1,0 +1,71 @@
+//! A logged-in connection in whichever protocol the dialect speaks.
+
+use std::io;
+use std::net::SocketAddr;
+
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_util::codec::FramedRead;
+
+use crate::failover::dialect::{Dialect, Protocol, Reply, ServerCommand};
+
+use super::resp::{Resp, wire};
+use super::sql::Sql;
+
+pub(super) enum Connection {
+    Resp(FramedRead<TcpStream, Resp>),
+    Sql(Box<Sql>),
+}
+
+/// Why there is no connection.
+pub(super) enum ConnectError {
+    Broken,
+    /// In the server's words.
+    Login(String),
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(_: io::Error) -> Self {
+        Self::Broken
+    }
+}
+
+impl Connection {
+    pub async fn open(addr: SocketAddr, dialect: &dyn Dialect, password: &str) -> Result<Self, ConnectError> {
+        let mut connection = match dialect.protocol() {
+            Protocol::Resp => {
+                let stream = TcpStream::connect(addr).await?;
+                stream.set_nodelay(true)?;
+                Self::Resp(FramedRead::new(stream, Resp))
+            }
+            Protocol::Sql { user } => Self::Sql(Box::new(Sql::open(addr, user, password).await?)),
+        };
+        let replies = connection.round_trip(&dialect.login(password)).await?;
+        match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
+            Some(Reply::Error(error)) => Err(ConnectError::Login(error)),
+            _ => Ok(connection),
+        }
+    }
+
+    /// One reply for each command; fewer when one of them is refused and the protocol stops there.
+    pub async fn round_trip(&mut self, commands: &[ServerCommand]) -> io::Result<Vec<Reply>> {
+        match self {
+            Self::Resp(stream) => pipeline(stream, commands).await,
+            Self::Sql(sql) => sql.ask(commands).await,
+        }
+    }
+}
+
+/// Sends all commands at once and reads one reply for each.
+async fn pipeline(stream: &mut FramedRead<TcpStream, Resp>, commands: &[ServerCommand]) -> io::Result<Vec<Reply>> {
+    if commands.is_empty() {
+        return Ok(Vec::new());
+    }
+    stream.get_mut().write_all(&wire(commands)).await?;
+    let mut replies = Vec::with_capacity(commands.len());
+    for _ in commands {
+        replies.push(stream.next().await.ok_or(io::ErrorKind::UnexpectedEof)??);
+    }
+    Ok(replies)
+}
