@@ -91,5 +91,5 @@ if ($path === '/') {
     [$status, $answer] = handle((string) $path, $_SERVER['REQUEST_METHOD']);
     http_response_code($status);
     header('Content-Type: application/json');
-    echo json_encode($answer + who()), "\n";
+    echo json_encode($answer + who(), JSON_UNESCAPED_SLASHES), "\n";
 }

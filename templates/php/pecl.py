@@ -14,6 +14,7 @@ HOME = pathlib.Path.home()
 OURS = HOME / ".dotcloud"
 PEAR = HOME / "pear"
 SETTINGS = HOME / ".pearrc"
+EXT = PEAR / "ext"
 INI = OURS / "pecl.ini"
 STAMP = OURS / "requirements"
 # Package -> the extension it holds, or the one that took its place.
@@ -22,7 +23,9 @@ PACKAGE = re.compile(r"(?:channel://)?(?:(?P<channel>[\w-]+(?:\.[\w-]+)+)/)?(?P<
 
 
 def php(code):
-    return subprocess.run(["php", "-r", code], stdout=subprocess.PIPE, text=True, check=True).stdout
+    # What PHP has to say of the service's php.ini, `build` has passed on.
+    command = ["php", "-r", code]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
 
 
 def version_of_php():
@@ -37,7 +40,7 @@ def loaded():
 
 
 def install(requirements):
-    wanted = hashlib.sha256("\0".join([version_of_php(), *requirements]).encode()).hexdigest()
+    wanted = fingerprint(requirements)
     if STAMP.exists() and STAMP.read_text() == wanted:
         if requirements:
             print("Requirements are unchanged.", flush=True)
@@ -47,6 +50,14 @@ def install(requirements):
     if missing:
         install_missing(missing)
     STAMP.write_text(wanted)
+
+
+def fingerprint(requirements):
+    """Of the names, and of the files that are in the approot."""
+    seen = hashlib.sha256("\0".join([version_of_php(), *requirements]).encode())
+    for path in (HOME / "current" / requirement for requirement in requirements):
+        seen.update(path.read_bytes() if path.is_file() else b"")
+    return seen.hexdigest()
 
 
 def forget():
@@ -70,7 +81,8 @@ def in_the_image(requirement):
 
 
 def install_missing(requirements):
-    run("pear", "config-create", HOME, SETTINGS)
+    # It prints all of its settings.
+    subprocess.run(["pear", "config-create", HOME, SETTINGS], stdout=subprocess.DEVNULL, check=True)
     for requirement in requirements:
         match = PACKAGE.fullmatch(requirement)
         channel = match["channel"] if match else None
@@ -80,6 +92,7 @@ def install_missing(requirements):
         tools = ("pear",) if channel and channel != "pecl.php.net" else ("pecl", "pear")
         if not any(run(tool, "-c", SETTINGS, "install", requirement) for tool in tools):
             refuse(requirement, tools)
+    collect()
     enable()
 
 
@@ -96,10 +109,21 @@ def refuse(requirement, tools):
     sys.exit(1)
 
 
+def collect():
+    """pecl installs where PHP's own extensions are; only the home outlives the build."""
+    shared = pathlib.Path(php("echo ini_get('extension_dir');"))
+    EXT.mkdir(parents=True, exist_ok=True)
+    for library in shared.glob("*.so"):
+        if library.owner() == HOME.owner():
+            shutil.move(library, EXT / library.name)
+    for left in ("temp", "cache", "download"):
+        shutil.rmtree(PEAR / left, ignore_errors=True)
+
+
 def enable():
     """PHP loads what was installed; it is read after the platform's settings."""
     lines = [f"include_path = .:{PEAR / 'php'}:/usr/share/php"]
-    for library in sorted((PEAR / "ext").glob("*.so")):
+    for library in sorted(EXT.glob("*.so")):
         # Debuggers and the like hook into the engine itself and export this symbol.
         kind = "zend_extension" if b"zend_extension_entry" in library.read_bytes() else "extension"
         lines.append(f"{kind} = {library}")
