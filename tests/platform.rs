@@ -18,6 +18,8 @@ mod life;
 mod memory;
 #[path = "platform/offline.rs"]
 mod offline;
+#[path = "platform/php.rs"]
+mod php;
 #[path = "platform/race.rs"]
 mod race;
 #[path = "platform/traffic.rs"]
