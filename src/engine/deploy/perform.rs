@@ -1,6 +1,7 @@
 //! One deployment from its record to its end. Every phase may be started over: a daemon that was
 //! killed continues from what the store and Docker say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -180,6 +181,7 @@ impl Deployment<'_> {
                     image,
                     spec,
                     environment: self.record.environment.clone(),
+                    handing_over: BTreeSet::new(),
                 });
             }
             Ok(())
