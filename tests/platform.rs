@@ -10,6 +10,8 @@ mod support;
 mod crash;
 #[path = "platform/failover.rs"]
 mod failover;
+#[path = "platform/folders.rs"]
+mod folders;
 #[path = "platform/homes.rs"]
 mod homes;
 #[path = "platform/life.rs"]

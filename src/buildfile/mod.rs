@@ -8,6 +8,7 @@ mod approot;
 mod diagnostic;
 mod document;
 mod exported;
+mod folders;
 mod keys;
 mod node;
 mod outline;

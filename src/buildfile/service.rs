@@ -57,7 +57,8 @@ fn read_spec(
     let [systempackages, requirements, exclude_bundler_groups] =
         ["systempackages", "requirements", "exclude_bundler_groups"]
             .map(|key| fields.get(key).map(|entry| reader.list(entry)).unwrap_or_default());
-    let config = fields.get("config").map(|entry| values::config(reader, entry)).unwrap_or_default();
+    let type_text = type_name.as_deref().unwrap_or_default();
+    let config = fields.get("config").map(|entry| values::config(reader, entry, type_text)).unwrap_or_default();
     let environment = fields.get("environment").map(|entry| values::environment(reader, entry)).unwrap_or_default();
     let ports = fields.get("ports").map(|entry| values::ports(reader, entry)).unwrap_or_default();
     let processes = check_processes(reader, fields);
@@ -72,7 +73,8 @@ fn read_spec(
         buildscript,
         systempackages,
         requirements,
-        config,
+        config: config.settings,
+        shared_folders: config.shared_folders,
         environment,
         ports,
         processes,

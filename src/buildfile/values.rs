@@ -3,16 +3,31 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::quoted;
+use super::folders;
 use super::keys::KNOWN_KEYS;
 use super::node::Content;
 use super::reader::{Entry, Reader};
 use super::suggest;
 use crate::model::PortKind;
 
+/// `config`: what the platform itself understands, and what is the type's.
+#[derive(Default)]
+pub(super) struct Config {
+    pub(super) settings: BTreeMap<String, serde_json::Value>,
+    pub(super) shared_folders: BTreeMap<String, String>,
+}
+
+pub(super) fn config(reader: &mut Reader, owner: &Entry, type_name: &str) -> Config {
+    let mut entries = reader.entries(owner, "\"config\"");
+    let shared_folders = folders::read(reader, &entries, type_name);
+    entries.retain(|entry| !folders::is_setting(&entry.key));
+    Config { settings: settings(reader, entries), shared_folders }
+}
+
 /// Settings of the type. `-` and `_` in keys are the same.
-pub(super) fn config(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, serde_json::Value> {
+fn settings(reader: &mut Reader, entries: Vec<Entry>) -> BTreeMap<String, serde_json::Value> {
     let mut config = BTreeMap::new();
-    for entry in reader.entries(owner, "\"config\"") {
+    for entry in entries {
         let key = entry.key.replace('-', "_");
         if KNOWN_KEYS.contains(&key.as_str()) {
             let message = format!("{} has no effect inside \"config\"", quoted(&entry.key));

@@ -26,6 +26,8 @@ const KEPT_RECEIPTS: usize = 200;
 pub struct Adopted {
     pub new_data: Vec<ServiceName>,
     pub left_out: Vec<ServiceName>,
+    /// Shared folders that no service names any more.
+    pub left_folders: BTreeSet<String>,
 }
 
 /// Adds new services, updates those there are. Running it twice changes nothing more.
@@ -38,7 +40,7 @@ pub fn adopt(
     stack: &Stack,
     mut taken: BTreeSet<u16>,
 ) -> Result<Adopted, EngineError> {
-    let mut adopted = Adopted::default();
+    let mut adopted = Adopted { left_folders: left_folders(record, stack), ..Adopted::default() };
     for service in &mut record.services {
         service.in_build_file = stack.service(&service.name).is_some();
         if !service.in_build_file && !service.doomed {
@@ -60,6 +62,16 @@ pub fn adopt(
         }
     }
     Ok(adopted)
+}
+
+/// Those of the last deployment that neither the build file nor a service it leaves out has.
+fn left_folders(record: &AppRecord, stack: &Stack) -> BTreeSet<String> {
+    let folders = |spec: &ServiceSpec| spec.shared_folders.keys().cloned().collect::<Vec<_>>();
+    let left_out = record.services.iter().filter(|service| stack.service(&service.name).is_none());
+    let kept = stack.services.iter().chain(left_out.map(|service| &service.spec));
+    let kept: BTreeSet<String> = kept.flat_map(folders).collect();
+    let before = record.services.iter().filter_map(|service| service.serving.as_ref());
+    before.flat_map(|version| folders(&version.spec)).filter(|name| !kept.contains(name)).collect()
 }
 
 fn check_type(known: &ServiceRecord, spec: &ServiceSpec) -> Result<(), EngineError> {
@@ -156,4 +168,61 @@ async fn try_prune(inner: &Inner, app: &App) -> Result<(), Box<dyn std::error::E
 
 fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Version;
+
+    fn stack(text: &str) -> Stack {
+        crate::buildfile::parse(text.as_bytes(), &[]).stack.unwrap()
+    }
+
+    /// A record in which everything of a build file serves.
+    fn deployed(text: &str) -> AppRecord {
+        let service = |spec: ServiceSpec| {
+            let version = serde_json::json!({
+                "generation": 1, "revision": "r", "image": "i", "spec": spec, "environment": {},
+            });
+            ServiceRecord {
+                name: spec.name.clone(),
+                type_name: spec.type_name.clone(),
+                is_data: false,
+                instances: 1,
+                memory: Memory::DEFAULT,
+                in_build_file: true,
+                password: None,
+                front_port: None,
+                serving: Some(serde_json::from_value::<Version>(version).unwrap()),
+                candidate: None,
+                doomed: false,
+                spec,
+            }
+        };
+        AppRecord {
+            name: "ramen".parse().unwrap(),
+            flavor: "live".to_owned(),
+            created_at: String::new(),
+            up: true,
+            doomed: false,
+            discard_data: false,
+            subnet: None,
+            services: stack(text).services.into_iter().map(service).collect(),
+            environment: Default::default(),
+            generation: 1,
+        }
+    }
+
+    #[test]
+    fn folders_that_nobody_names_any_more_are_noticed() {
+        let www = "www: {type: python, config: {shared_folders: {a: ~/a, b: ~/b}}}\n";
+        let jobs = "jobs: {type: python-worker, config: {shared_folders: {b: ~/x, c: ~/c}}}\n";
+        let record = deployed(&format!("{www}{jobs}"));
+        let left = |text: &str| left_folders(&record, &stack(text)).into_iter().collect::<Vec<_>>();
+        assert!(left(&format!("{www}{jobs}")).is_empty());
+        assert!(left(www).is_empty(), "a service that is left out keeps running with its folders");
+        assert_eq!(left(&format!("www: {{type: python}}\n{jobs}")), ["a"]);
+        assert_eq!(left("www: {type: python}\njobs: {type: python-worker}\n"), ["a", "b", "c"]);
+    }
 }

@@ -12,7 +12,7 @@ use super::app::{App, AppStatus};
 use super::environment::data_url;
 use super::handle::{Engine, EngineError, Result};
 use super::naming::public_host;
-use super::view::{ActivityView, AppView, InstanceState, InstanceView, ServiceView};
+use super::view::{ActivityView, AppView, InstanceState, InstanceView, ServiceView, SharedFolderView};
 
 impl Engine {
     pub async fn apps(&self) -> Result<Vec<AppView>> {
@@ -75,6 +75,7 @@ impl Engine {
             instance_count: service.instances,
             memory: service.memory,
             config: config_text(service),
+            shared_folders: self.shared_folders(app, service),
             urls: if is_web { self.urls(app, service) } else { Vec::new() },
             address,
             in_build_file: service.in_build_file,
@@ -82,6 +83,15 @@ impl Engine {
             group: status.groups.get(&service.name).cloned(),
             receipts: self.inner().store.receipts(&app.name, &service.name).await?,
         })
+    }
+
+    fn shared_folders(&self, app: &App, service: &ServiceRecord) -> Vec<SharedFolderView> {
+        let view = |(name, path): (&String, &String)| SharedFolderView {
+            name: name.clone(),
+            path: path.clone(),
+            volume: self.inner().naming.shared_volume(&app.name, name),
+        };
+        service.spec.shared_folders.iter().map(view).collect()
     }
 
     fn urls(&self, app: &App, service: &ServiceRecord) -> Vec<String> {

@@ -26,9 +26,14 @@ impl Naming {
         }
     }
 
-    /// The data of one member.
+    /// The data of one member, or what a code instance keeps.
     pub fn volume(&self, app: &AppName, instance: &InstanceName) -> String {
         format!("dcl-{}-{app}-{}-{}", self.home_id, instance.service, instance.index)
+    }
+
+    /// A folder that services share. Application names have no point, so it is nothing else's name.
+    pub fn shared_volume(&self, app: &AppName, folder: &str) -> String {
+        format!("dcl-{}-{app}.{folder}", self.home_id)
     }
 
     /// The image of a built revision of a service.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::catalog::{DataSpec, ServiceType};
-use crate::model::InstanceName;
+use crate::model::{InstanceName, ServiceSpec};
 use crate::model::observed::ObservedNetwork;
 use crate::store::{AppRecord, ServiceRecord, Version};
 
@@ -12,6 +12,9 @@ use super::environment;
 use super::inner::Inner;
 use super::naming::internal_host;
 use super::runtime::{Attachment, ContainerSpec, Identity, Purpose, RuntimeError};
+
+/// Where an instance finds the volume that keeps its `~/data` (`templates/_common/data`).
+const KEPT_PATH: &str = "/var/dotcloud/kept";
 
 /// Something the record names is not there.
 fn missing(what: String) -> RuntimeError {
@@ -44,8 +47,15 @@ impl Specs<'_> {
             image: version.image.clone(),
             memory: Some(service.memory),
             attachment: Attachment::Network { name: self.network.name.clone(), ip: None },
+            volumes: vec![(self.inner.naming.volume(&self.record.name, instance), KEPT_PATH.to_owned())],
+            shared: self.shared(&version.spec),
             ..self.base(instance, Purpose::Code, generation)
         })
+    }
+
+    fn shared(&self, spec: &ServiceSpec) -> Vec<(String, String)> {
+        let volume = |name: &String| self.inner.naming.shared_volume(&self.record.name, name);
+        spec.shared_folders.iter().map(|(name, path)| (volume(name), path.clone())).collect()
     }
 
     /// The idle container that owns a member's address.
@@ -95,6 +105,7 @@ impl Specs<'_> {
             attachment: Attachment::Default,
             memory: None,
             volumes: Vec::new(),
+            shared: Vec::new(),
         }
     }
 

@@ -29,6 +29,8 @@ pub struct ServiceView {
     pub memory: Memory,
     /// The build file's `config`, as text; empty and default values are left out.
     pub config: BTreeMap<String, String>,
+    /// What its instances have in common with one another, by name.
+    pub shared_folders: Vec<SharedFolderView>,
     /// `http://www.<app>.localhost:<port>` and the same as `127.0.0.1:port`; empty without HTTP.
     pub urls: Vec<String>,
     /// The stable address of a data service, with login and password: `redis://root:pw@127.0.0.1:20001`.
@@ -40,6 +42,15 @@ pub struct ServiceView {
     pub group: Option<GroupStatus>,
     /// Failovers of this service, oldest first.
     pub receipts: Vec<Receipt>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SharedFolderView {
+    pub name: String,
+    /// In every instance.
+    pub path: String,
+    /// Docker's name of it.
+    pub volume: String,
 }
 
 #[derive(Debug, Clone)]

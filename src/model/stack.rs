@@ -31,6 +31,10 @@ pub struct ServiceSpec {
     /// Per type; scalars are kept as text (`2.10` stays `2.10`), lists and mappings as they are.
     /// Both spellings of a key are one: `ruby-version` is found as `ruby_version`.
     pub config: BTreeMap<String, serde_json::Value>,
+    /// `config.shared_folders`: name -> where all instances have it, an absolute path below the
+    /// home folder.
+    #[serde(default)]
+    pub shared_folders: BTreeMap<String, String>,
     pub environment: BTreeMap<String, String>,
     pub ports: BTreeMap<String, PortKind>,
     pub processes: Processes,

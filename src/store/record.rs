@@ -1,6 +1,6 @@
 //! The documents of the store. They describe what is wanted, never what was observed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,9 @@ pub struct Version {
     pub spec: ServiceSpec,
     /// User variables as they were when the deployment began.
     pub environment: BTreeMap<String, String>,
+    /// While it is a candidate: instances whose predecessor gives its `~/data` up for it.
+    #[serde(default)]
+    pub handing_over: BTreeSet<u32>,
 }
 
 /// One attempt to run a revision.

@@ -37,6 +37,13 @@ impl Engine {
         self.runtime.block_on(self.docker.inspect_container(container, None)).unwrap()
     }
 
+    /// When a container stopped (RFC 3339); `None` while it runs.
+    pub fn finished_at(&self, container: &str) -> Option<String> {
+        let found = self.runtime.block_on(self.docker.inspect_container(container, None)).ok()?;
+        let state = found.state?;
+        (state.running == Some(false)).then_some(state.finished_at?)
+    }
+
     /// The home that a container belongs to.
     pub fn home_of(&self, container: &str) -> String {
         let labels = self.inspect(container).config.and_then(|config| config.labels).unwrap_or_default();

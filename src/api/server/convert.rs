@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::types;
 use crate::engine::view::{
     ActivityView, AppLogLine, AppView, DeployLine, DeploymentState, DeploymentView, Finding, FindingLevel,
-    InstanceState, InstanceView, ServiceView,
+    InstanceState, InstanceView, ServiceView, SharedFolderView,
 };
 use crate::model::{AppName, GroupStatus, MemberStatus, Receipt, Role, SyncState};
 
@@ -33,6 +33,7 @@ pub(super) fn service(view: ServiceView) -> types::Service {
         domains: view.urls.iter().filter_map(|url| domain(url)).collect(),
         instances: view.instances.into_iter().map(|view| instance(view, &ports)).collect(),
         stateful: view.is_data,
+        shared_folders: view.shared_folders.into_iter().map(shared_folder).collect(),
         urls: view.urls,
         address: view.address,
         memory_used: (!used.is_empty()).then(|| used.iter().sum()),
@@ -40,6 +41,10 @@ pub(super) fn service(view: ServiceView) -> types::Service {
         group: view.group.map(group),
         receipts: view.receipts.into_iter().map(failover).collect(),
     }
+}
+
+fn shared_folder(view: SharedFolderView) -> types::SharedFolder {
+    types::SharedFolder { name: view.name, path: view.path, volume: view.volume }
 }
 
 /// Every instance of a service is reached at the service's stable addresses.
@@ -246,6 +251,7 @@ mod tests {
             instance_count: 2,
             memory: Memory::DEFAULT,
             config: [("uwsgi_processes", "8"), ("empty", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            shared_folders: Vec::new(),
             urls: urls.iter().map(|url| (*url).to_owned()).collect(),
             address: None,
             in_build_file: true,

@@ -197,3 +197,29 @@ fn colours_are_there_when_asked_for() {
     assert!(render(finding, "f", text, true).contains("\u{1b}["));
     assert!(!render(finding, "f", text, false).contains('\u{1b}'));
 }
+
+#[test]
+fn wrong_shared_folders_are_shown_with_their_places_and_a_way_out() {
+    assert_snapshot!(rendered(
+        "www:
+  type: python
+  config:
+    shared_folders:
+      Up Loads: ~/a
+      code: ~/current/uploads
+      logs: store
+      inner: ~/b/c
+      outer: ~/b
+      none:
+      list: [~/x]
+db:
+  type: redis
+  config:
+    shared_folders: {a: ~/a}
+jobs:
+  type: python-worker
+  config:
+    shared_folder: {a: ~/a}
+"
+    ));
+}

@@ -155,6 +155,7 @@ prop_compose! {
         ServiceSpec {
             name: "a".parse().unwrap(), type_name: type_name.to_owned(), approot, instances,
             prebuild, postbuild, postinstall, buildscript, systempackages, requirements, config,
+            shared_folders: BTreeMap::new(),
             environment, ports, processes, exclude_bundler_groups, exported: BTreeMap::new(),
         }
     }

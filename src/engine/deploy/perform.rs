@@ -1,6 +1,7 @@
 //! One deployment from its record to its end. Every phase may be started over: a daemon that was
 //! killed continues from what the store and Docker say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -110,9 +111,13 @@ impl Deployment<'_> {
         }
     }
 
-    /// Types that this version cannot run yet are refused before anything is touched.
+    /// What this version cannot run is refused before anything is touched.
     fn check_types(&self, tree: &Tree) -> Result<(), Failed> {
         let catalog = &self.inner.catalog;
+        let is_data = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_some_and(|kind| kind.data.is_some());
+        if let Some(spec) = tree.stack.services.iter().filter(is_data).find(|spec| !spec.shared_folders.is_empty()) {
+            return Err(Failed(format!("service \"{}\": a data service has no shared folders", spec.name)));
+        }
         let unavailable = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_none();
         match tree.stack.services.iter().find(unavailable) {
             None => Ok(()),
@@ -148,6 +153,10 @@ impl Deployment<'_> {
                  `dotcloud destroy` removes it.";
             self.log.complain(name, text).await;
         }
+        for name in &adopted.left_folders {
+            let text = format!("The shared folder \"{name}\" is no longer in the build file: its files stay until `dotcloud destroy`.");
+            self.log.complain((), text).await;
+        }
         Ok(())
     }
 
@@ -180,6 +189,7 @@ impl Deployment<'_> {
                     image,
                     spec,
                     environment: self.record.environment.clone(),
+                    handing_over: BTreeSet::new(),
                 });
             }
             Ok(())
