@@ -11,6 +11,7 @@ mod exported;
 mod keys;
 mod node;
 mod outline;
+mod ports;
 mod reader;
 mod render;
 mod repair;

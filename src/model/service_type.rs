@@ -29,5 +29,19 @@ pub const PLATFORM_TYPES: &[&str] = &[
     "static",
 ];
 
+/// Those that keep data over pushes.
+pub const DATA_TYPES: &[&str] = &[
+    "memcached",
+    "mongodb",
+    "mysql",
+    "mysql-masterslave",
+    "postgis",
+    "postgresql",
+    "rabbitmq",
+    "redis",
+    "smtp",
+    "solr",
+];
+
 /// Types the platform had withdrawn: still understood, with a warning.
 pub const RETIRED_TYPES: &[&str] = &["opa"];

@@ -32,6 +32,7 @@ pub struct ServiceSpec {
     /// Both spellings of a key are one: `ruby-version` is found as `ruby_version`.
     pub config: BTreeMap<String, serde_json::Value>,
     pub environment: BTreeMap<String, String>,
+    /// Names as written; no two of them make the same [`port_variable`].
     pub ports: BTreeMap<String, PortKind>,
     pub processes: Processes,
     pub exclude_bundler_groups: Vec<String>,
@@ -57,6 +58,11 @@ pub enum Processes {
     Unset,
     Single(String),
     Named(BTreeMap<String, String>),
+}
+
+/// What a port's name becomes in variables: `mc-admin` is `MC_ADMIN`, in `PORT_MC_ADMIN`.
+pub fn port_variable(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
 }
 
 impl Stack {

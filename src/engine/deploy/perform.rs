@@ -9,6 +9,7 @@ use crate::engine::adopt;
 use crate::engine::app::App;
 use crate::engine::handle::EngineError;
 use crate::engine::inner::Inner;
+use crate::engine::ports::claim::Claim;
 use crate::engine::reconcile::in_full;
 use crate::model::ServiceSpec;
 use crate::store::{AppRecord, DeploymentPhase, DeploymentRecord, Version};
@@ -85,6 +86,7 @@ impl Deployment<'_> {
             self.log.say(warnings.clone()).await;
         }
         self.check_types(tree)?;
+        self.check_ports(tree)?;
         let wanted = self.code_services(tree);
         self.adopt(tree).await?;
         if self.is_current(&wanted).await {
@@ -121,6 +123,19 @@ impl Deployment<'_> {
                 spec.name,
                 spec.type_name,
                 catalog.types().map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+
+    /// The platform chooses the ports of data services.
+    fn check_ports(&self, tree: &Tree) -> Result<(), Failed> {
+        let is_data = |spec: &&ServiceSpec| self.inner.catalog.get(&spec.type_name).is_some_and(|k| k.data.is_some());
+        match tree.stack.services.iter().filter(is_data).find(|spec| !spec.ports.is_empty()) {
+            None => Ok(()),
+            Some(spec) => Err(Failed(format!(
+                "service \"{}\": only code services have \"ports\", and type \"{}\" is a data service with an address \
+                 of its own: remove them from the build file",
+                spec.name, spec.type_name,
             ))),
         }
     }
@@ -171,6 +186,10 @@ impl Deployment<'_> {
 
     /// Records the built images as candidates: from now on the reconciler starts them.
     async fn propose(&self, images: Vec<(ServiceSpec, String)>) -> Result<(), Failed> {
+        let inner = self.inner;
+        // What was scaled since the build began lacks numbers for its new ports.
+        let _one_at_a_time = inner.choosing_ports.lock().await;
+        let mut claim = Claim { home_id: &inner.config.home_id, app: &self.app.name, taken: inner.taken_ports() };
         let edit = |record: &mut AppRecord| {
             for (spec, image) in images {
                 let Some(service) = record.service_mut(&spec.name) else { continue };
@@ -182,9 +201,9 @@ impl Deployment<'_> {
                     environment: self.record.environment.clone(),
                 });
             }
-            Ok(())
+            claim.complete_newest(record, &inner.catalog).map_err(EngineError::Invalid)
         };
-        Ok(self.app.change(&self.inner.store, edit).await?)
+        Ok(self.app.change(&inner.store, edit).await?)
     }
 
     async fn finish(mut self, outcome: Result<(), Failed>) {
