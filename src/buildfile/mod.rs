@@ -12,6 +12,7 @@ mod folders;
 mod keys;
 mod node;
 mod outline;
+mod ports;
 mod reader;
 mod render;
 mod repair;

@@ -31,9 +31,12 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// What a browser or a client dials.
+/// What a browser or a client dials: the service's own addresses, then the TCP and UDP ports of
+/// each of its instances.
 pub fn addresses(service: &Service) -> Vec<String> {
-    service.urls.iter().chain(&service.address).cloned().collect()
+    let is_direct = |url: &&String| url.starts_with("tcp://") || url.starts_with("udp://");
+    let ports = service.instances.iter().flat_map(|instance| &instance.ports).map(|port| &port.url);
+    service.urls.iter().chain(&service.address).chain(ports.filter(is_direct)).cloned().collect()
 }
 
 fn line(service: &Service) -> String {

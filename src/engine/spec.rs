@@ -1,16 +1,17 @@
 //! Container specifications of instances, pods and members, from the store's record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::catalog::{DataSpec, ServiceType};
-use crate::model::{InstanceName, ServiceSpec};
 use crate::model::observed::ObservedNetwork;
+use crate::model::{InstanceName, ServiceSpec};
 use crate::store::{AppRecord, ServiceRecord, Version};
 
 use super::environment;
 use super::inner::Inner;
 use super::naming::internal_host;
+use super::ports;
 use super::runtime::{Attachment, ContainerSpec, Identity, Purpose, RuntimeError};
 
 /// Where an instance finds the volume that keeps its `~/data` (`templates/_common/data`).
@@ -111,8 +112,17 @@ impl Specs<'_> {
 
     /// Docker's `host-gateway` is the wrong bridge, so every name leads to this network's gateway.
     fn hosts(&self) -> Vec<(String, IpAddr)> {
-        let gateway = IpAddr::V4(self.network.gateway);
-        self.record.services.iter().map(|service| (internal_host(&self.record.name, &service.name), gateway)).collect()
+        let app = &self.record.name;
+        let ports = |service: &ServiceRecord| {
+            let kind = self.inner.catalog.get(&service.type_name);
+            kind.map(|kind| ports::of(service.newest_spec(), kind)).unwrap_or_default()
+        };
+        let mut names = BTreeSet::new();
+        for service in &self.record.services {
+            names.insert(internal_host(app, &service.name));
+            names.extend(ports(service).iter().flat_map(|port| port.internal_hosts(app, &service.name)));
+        }
+        names.into_iter().map(|name| (name, IpAddr::V4(self.network.gateway))).collect()
     }
 
     fn service(&self, instance: &InstanceName) -> Result<&ServiceRecord, RuntimeError> {

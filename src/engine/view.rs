@@ -31,7 +31,8 @@ pub struct ServiceView {
     pub config: BTreeMap<String, String>,
     /// What its instances have in common with one another, by name.
     pub shared_folders: Vec<SharedFolderView>,
-    /// `http://www.<app>.localhost:<port>` and the same as `127.0.0.1:port`; empty without HTTP.
+    /// `http://www.<app>.localhost:<port>` and the same as `127.0.0.1:port`, then those of further
+    /// HTTP ports; empty without HTTP.
     pub urls: Vec<String>,
     /// The stable address of a data service, with login and password: `redis://root:pw@127.0.0.1:20001`.
     pub address: Option<String>,
@@ -66,8 +67,17 @@ pub struct InstanceView {
     /// Bytes in use; `None` when it does not run.
     pub memory_used: Option<u64>,
     pub ip: Option<std::net::Ipv4Addr>,
+    /// The build file's ports, as they are reached from the host.
+    pub ports: Vec<PortView>,
     pub pid: Option<u32>,
     pub started_at: Option<String>,
+}
+
+/// A port of one instance: `tcp://127.0.0.1:20001`; an HTTP port is shared by all instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortView {
+    pub name: String,
+    pub url: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,6 @@ pub mod stack;
 pub use group::{Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState};
 pub use memory::Memory;
 pub use names::{AppName, InstanceName, NameError, ServiceName};
-pub use route::{Backend, HttpRoute, RouteTable, TcpRoute, TcpState};
+pub use route::{Backend, HttpRoute, RouteTable, TcpRoute, TcpState, UdpRoute};
 pub use service_type::{DATA_TYPES, PLATFORM_TYPES, RETIRED_TYPES};
-pub use stack::{PortKind, Processes, ServiceSpec, Stack};
+pub use stack::{PortKind, Processes, ServiceSpec, Stack, port_variable};

@@ -36,6 +36,7 @@ pub struct ServiceSpec {
     #[serde(default)]
     pub shared_folders: BTreeMap<String, String>,
     pub environment: BTreeMap<String, String>,
+    /// Names as written; no two of them make the same [`port_variable`].
     pub ports: BTreeMap<String, PortKind>,
     pub processes: Processes,
     pub exclude_bundler_groups: Vec<String>,
@@ -61,6 +62,11 @@ pub enum Processes {
     Unset,
     Single(String),
     Named(BTreeMap<String, String>),
+}
+
+/// What a port's name becomes in variables: `mc-admin` is `MC_ADMIN`, in `PORT_MC_ADMIN`.
+pub fn port_variable(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
 }
 
 impl Stack {

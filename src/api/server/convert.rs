@@ -47,7 +47,8 @@ fn shared_folder(view: SharedFolderView) -> types::SharedFolder {
     types::SharedFolder { name: view.name, path: view.path, volume: view.volume }
 }
 
-/// Every instance of a service is reached at the service's stable addresses.
+/// Every instance of a service is reached at the service's stable addresses; ports of its own
+/// come behind them.
 fn ports(view: &ServiceView) -> Vec<types::Port> {
     let http = view.urls.first().map(|url| types::Port { name: "http".to_owned(), url: url.clone() });
     let data = view.address.as_ref().map(|url| types::Port { name: view.type_name.clone(), url: url.clone() });
@@ -62,6 +63,7 @@ fn domain(url: &str) -> Option<types::Domain> {
 }
 
 fn instance(view: InstanceView, ports: &[types::Port]) -> types::Instance {
+    let own = view.ports.into_iter().map(|port| types::Port { name: port.name, url: port.url });
     types::Instance {
         instance_id: view.name.index,
         container_name: view.container_name,
@@ -71,7 +73,7 @@ fn instance(view: InstanceView, ports: &[types::Port]) -> types::Instance {
         image_upgrade: Some(false),
         revision: view.revision,
         hibernating: false,
-        ports: ports.to_vec(),
+        ports: ports.iter().cloned().chain(own).collect(),
         state: state(view.state).to_owned(),
         container_id: view.container,
         booted: view.started_at,

@@ -60,6 +60,20 @@ old:
 }
 
 #[test]
+fn ports_are_for_code_services_and_do_not_share_a_variable() {
+    let ports = |kind: &str, ports: &str| messages(&format!("a:\n  type: {kind}\n  ports: {{{ports}}}\n"));
+    assert_eq!(ports("python", "mc-admin: tcp, MC: tcp, http: http, peek: udp"), [""; 0]);
+    assert_eq!(ports("redis", "x: tcp"), ["error 3:3 A redis service has no \"ports\": it has an address of its own"]);
+    assert_eq!(ports("python", "a-b: tcp, A_B: udp")[0], "error 3:21 The ports \"a-b\" and \"A_B\" are the same");
+    assert_eq!(ports("python", "ssh: tcp"), ["error 3:11 PORT_SSH belongs to the platform"]);
+    assert_eq!(ports("python", "http: tcp"), ["error 3:17 A port called \"http\" carries HTTP"]);
+    let long = "x".repeat(33);
+    assert_eq!(ports("python", &format!("{long}: tcp")), [format!("error 3:11 \"{long}\" is not a port's name")]);
+    let shadowed = messages("a:\n  type: python\n  ports: {www: http}\n  environment: {PORT_WWW: 80}\n");
+    assert_eq!(shadowed, ["warning 4:17 \"PORT_WWW\" is a port of this service and set by the platform"]);
+}
+
+#[test]
 fn duplicate_keys_tell_both_positions() {
     assert_snapshot!(rendered("www:\n  type: python\ndb:\n  type: redis\n  type: mysql\nwww:\n  type: php\n"));
 }

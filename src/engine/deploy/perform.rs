@@ -10,6 +10,7 @@ use crate::engine::adopt;
 use crate::engine::app::App;
 use crate::engine::handle::EngineError;
 use crate::engine::inner::Inner;
+use crate::engine::ports::claim::Claim;
 use crate::engine::reconcile::in_full;
 use crate::model::ServiceSpec;
 use crate::store::{AppRecord, DeploymentPhase, DeploymentRecord, Version};
@@ -86,6 +87,7 @@ impl Deployment<'_> {
             self.log.say(warnings.clone()).await;
         }
         self.check_types(tree)?;
+        self.check_ports(tree)?;
         let wanted = self.code_services(tree);
         self.adopt(tree).await?;
         if self.is_current(&wanted).await {
@@ -130,6 +132,19 @@ impl Deployment<'_> {
         }
     }
 
+    /// The platform chooses the ports of data services.
+    fn check_ports(&self, tree: &Tree) -> Result<(), Failed> {
+        let is_data = |spec: &&ServiceSpec| self.inner.catalog.get(&spec.type_name).is_some_and(|k| k.data.is_some());
+        match tree.stack.services.iter().filter(is_data).find(|spec| !spec.ports.is_empty()) {
+            None => Ok(()),
+            Some(spec) => Err(Failed(format!(
+                "service \"{}\": only code services have \"ports\", and type \"{}\" is a data service with an address \
+                 of its own: remove them from the build file",
+                spec.name, spec.type_name,
+            ))),
+        }
+    }
+
     fn code_services(&self, tree: &Tree) -> Vec<ServiceSpec> {
         let is_code =
             |spec: &&ServiceSpec| self.inner.catalog.get(&spec.type_name).is_some_and(|kind| kind.data.is_none());
@@ -154,7 +169,9 @@ impl Deployment<'_> {
             self.log.complain(name, text).await;
         }
         for name in &adopted.left_folders {
-            let text = format!("The shared folder \"{name}\" is no longer in the build file: its files stay until `dotcloud destroy`.");
+            let text = format!(
+                "The shared folder \"{name}\" is no longer in the build file: its files stay until `dotcloud destroy`."
+            );
             self.log.complain((), text).await;
         }
         Ok(())
@@ -180,6 +197,10 @@ impl Deployment<'_> {
 
     /// Records the built images as candidates: from now on the reconciler starts them.
     async fn propose(&self, images: Vec<(ServiceSpec, String)>) -> Result<(), Failed> {
+        let inner = self.inner;
+        // What was scaled since the build began lacks numbers for its new ports.
+        let _one_at_a_time = inner.choosing_ports.lock().await;
+        let mut claim = Claim { home_id: &inner.config.home_id, app: &self.app.name, taken: inner.taken_ports() };
         let edit = |record: &mut AppRecord| {
             for (spec, image) in images {
                 let Some(service) = record.service_mut(&spec.name) else { continue };
@@ -192,9 +213,9 @@ impl Deployment<'_> {
                     handing_over: BTreeSet::new(),
                 });
             }
-            Ok(())
+            claim.complete_newest(record, &inner.catalog).map_err(EngineError::Invalid)
         };
-        Ok(self.app.change(&self.inner.store, edit).await?)
+        Ok(self.app.change(&inner.store, edit).await?)
     }
 
     async fn finish(mut self, outcome: Result<(), Failed>) {

@@ -4,6 +4,7 @@ mod health;
 mod http;
 mod load;
 mod pages;
+mod ports;
 mod retry;
 mod support;
 mod tcp;
