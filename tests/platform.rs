@@ -8,6 +8,8 @@ mod support;
 
 #[path = "platform/crash.rs"]
 mod crash;
+#[path = "platform/custom.rs"]
+mod custom;
 #[path = "platform/failover.rs"]
 mod failover;
 #[path = "platform/homes.rs"]
@@ -16,12 +18,18 @@ mod homes;
 mod life;
 #[path = "platform/memory.rs"]
 mod memory;
+#[path = "platform/nodejs.rs"]
+mod nodejs;
 #[path = "platform/offline.rs"]
 mod offline;
 #[path = "platform/race.rs"]
 mod race;
 #[path = "platform/traffic.rs"]
 mod traffic;
+#[path = "platform/websocket.rs"]
+mod websocket;
+#[path = "platform/workers.rs"]
+mod workers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
