@@ -20,6 +20,7 @@ fn a_killed_worker_loses_the_job_it_popped_and_redoes_the_one_it_moved() {
     platform.up(&sample("samples/worker"), "worker");
     platform.scale("worker", &["worker=2"]);
     let web = platform.web("worker", "www");
+    all_wait_for_jobs(&platform);
     for queue in ["careless", "careful"] {
         enqueue(&web, queue, 4);
     }
@@ -68,6 +69,16 @@ fn a_worker_without_a_process_is_refused(platform: &Platform) {
     platform.run(&["-A", "worker", "push", folder.path().to_str().unwrap()]);
     let table = platform.run(&["-A", "worker", "run", "worker.0", "--", "crontab", "-l"]);
     assert!(table.contains("* * * * * true"), "{table}");
+}
+
+/// Else the first worker might do the jobs of both.
+fn all_wait_for_jobs(platform: &Platform) {
+    for instance in ["worker.0", "worker.1"] {
+        wait_for("both processes of the worker wait for jobs", PATIENCE, || {
+            let log = platform.run(&["-A", "worker", "logs", "--no-follow", instance]);
+            (log.matches("waiting for jobs").count() == 2).then_some(())
+        });
+    }
 }
 
 /// Long enough to be caught in the act.

@@ -62,6 +62,7 @@ class Worker:
 
     def run(self):
         self.way.put_back()
+        print("waiting for jobs of the {} queue".format(self.way.queue), flush=True)
         while not self.stopping:
             text = self.way.take()
             if text:
