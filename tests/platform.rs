@@ -8,6 +8,8 @@ mod support;
 
 #[path = "platform/crash.rs"]
 mod crash;
+#[path = "platform/custom.rs"]
+mod custom;
 #[path = "platform/failover.rs"]
 mod failover;
 #[path = "platform/folders.rs"]
@@ -18,6 +20,8 @@ mod homes;
 mod life;
 #[path = "platform/memory.rs"]
 mod memory;
+#[path = "platform/nodejs.rs"]
+mod nodejs;
 #[path = "platform/offline.rs"]
 mod offline;
 #[path = "platform/php.rs"]
@@ -26,6 +30,10 @@ mod php;
 mod race;
 #[path = "platform/traffic.rs"]
 mod traffic;
+#[path = "platform/websocket.rs"]
+mod websocket;
+#[path = "platform/workers.rs"]
+mod workers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
