@@ -25,6 +25,9 @@ const ADDED: &[(&str, &str)] = &[
             'https' => $_SERVER['HTTPS'] ?? null, 'host' => $_SERVER['HTTP_HOST'], 'info' => $_SERVER['PATH_INFO'] ?? null,
         ]);",
     ),
+    // Cannot be had anywhere; vendor/ is brought along.
+    ("composer.json", "{\"require\": {\"nobody/has-this\": \"1.0\"}}"),
+    ("vendor/autoload.php", "<?php"),
     ("size.php", "<?php echo strlen(file_get_contents('php://input'));"),
     ("boom.php", "<?php throw new Exception('nothing but trouble');"),
     // Answers once four requests are in it at the same time.
@@ -87,12 +90,14 @@ fn a_worker_without_a_process_is_refused_with_what_to_write() {
 
 fn sessions_and_more() -> TempDir {
     let code = copy_of("samples/sessions");
+    fs::create_dir(code.path().join("vendor")).unwrap();
     for (name, text) in ADDED {
         fs::write(code.path().join(name), text).unwrap();
     }
     let file = code.path().join("dotcloud.yml");
-    let greeting = "  environment: {GREETING: \"good \\\"day\\\"\"}\n";
-    let text = fs::read_to_string(&file).unwrap().replace("  type: php\n", &format!("  type: php\n{greeting}"));
+    // What is in the image need not be installed.
+    let more = "  environment: {GREETING: \"good \\\"day\\\"\"}\n  requirements: [redis-2.2.0, apc]\n";
+    let text = fs::read_to_string(&file).unwrap().replace("  type: php\n", &format!("  type: php\n{more}"));
     fs::write(&file, text).unwrap();
     code
 }
