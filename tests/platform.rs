@@ -18,6 +18,8 @@ mod life;
 mod memory;
 #[path = "platform/offline.rs"]
 mod offline;
+#[path = "platform/ports.rs"]
+mod ports;
 #[path = "platform/race.rs"]
 mod race;
 #[path = "platform/traffic.rs"]

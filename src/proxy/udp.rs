@@ -146,12 +146,7 @@ impl Relay {
     }
 
     /// A session with the instance, in place of one with another.
-    async fn begin(
-        &mut self,
-        client: SocketAddr,
-        instance: SocketAddr,
-        front: &Arc<UdpFront>,
-    ) -> io::Result<&Session> {
+    async fn begin(&mut self, client: SocketAddr, instance: SocketAddr, front: &Arc<UdpFront>) -> io::Result<&Session> {
         let any: SocketAddr = match instance {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),

@@ -1,6 +1,6 @@
 //! The documents of the store. They describe what is wanted, never what was observed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,9 @@ pub struct Version {
     pub spec: ServiceSpec,
     /// User variables as they were when the deployment began.
     pub environment: BTreeMap<String, String>,
+    /// The numbers of the front for TCP and UDP ports that its environment tells of.
+    #[serde(default)]
+    pub told_fronts: BTreeSet<u16>,
 }
 
 /// One attempt to run a revision.

@@ -63,10 +63,7 @@ old:
 fn ports_are_for_code_services_and_do_not_share_a_variable() {
     let ports = |kind: &str, ports: &str| messages(&format!("a:\n  type: {kind}\n  ports: {{{ports}}}\n"));
     assert_eq!(ports("python", "mc-admin: tcp, MC: tcp, http: http, peek: udp"), [""; 0]);
-    assert_eq!(
-        ports("redis", "x: tcp"),
-        ["error 3:3 A redis service has no \"ports\": it has an address of its own"]
-    );
+    assert_eq!(ports("redis", "x: tcp"), ["error 3:3 A redis service has no \"ports\": it has an address of its own"]);
     assert_eq!(ports("python", "a-b: tcp, A_B: udp")[0], "error 3:21 The ports \"a-b\" and \"A_B\" are the same");
     assert_eq!(ports("python", "ssh: tcp"), ["error 3:11 PORT_SSH belongs to the platform"]);
     assert_eq!(ports("python", "http: tcp"), ["error 3:17 A port called \"http\" carries HTTP"]);

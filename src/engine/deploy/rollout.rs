@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::engine::app::AppStatus;
 use crate::engine::clock;
+use crate::engine::ports;
 use crate::engine::runtime::{ObservedContainer, Purpose, RunState};
 use crate::model::InstanceName;
 use crate::store::{AppRecord, ServiceRecord};
@@ -74,7 +75,7 @@ async fn wait_for_candidates(deployment: &Deployment<'_>, tree: &Tree) -> Result
         let left = watch.time_left(tree);
         tokio::select! {
             changed = status.changed() => changed.map_err(|_| Failed("the application is gone".to_owned()))?,
-            () = tokio::time::sleep(left) => return Err(watch.too_slow(deployment, &seen).await),
+            () = tokio::time::sleep(left) => return Err(watch.too_slow(deployment, &seen, tree).await),
         }
     }
 }
@@ -136,12 +137,15 @@ impl Watch {
         left.min().unwrap_or(START_LIMIT)
     }
 
-    async fn too_slow(&self, deployment: &Deployment<'_>, status: &AppStatus) -> Failed {
+    async fn too_slow(&self, deployment: &Deployment<'_>, status: &AppStatus, tree: &Tree) -> Failed {
         let waiting = self.stages.iter().filter(|(_, stage)| **stage != Stage::Responsive);
         for (instance, stage) in waiting {
             if *stage == Stage::Launching {
-                let text = "WARNING: The service crashed at startup or is listening to the wrong port. \
-                     It failed to respond within its time limit. Please check the application logs.";
+                let text = format!(
+                    "WARNING: The service crashed at startup or is listening to the wrong port. \
+                     It failed to respond{} within its time limit. Please check the application logs.",
+                    on_ports(deployment, instance, tree)
+                );
                 deployment.log.complain(instance, text).await;
             }
             if let Some(container) = find(status, instance, deployment.record.generation) {
@@ -152,6 +156,19 @@ impl Watch {
             deployment.log.complain((), hold.clone()).await;
         }
         Failed("not every instance became responsive in time; the previous version keeps running".to_owned())
+    }
+}
+
+/// ` on port "www" (42800)`: what an instance was asked on.
+fn on_ports(deployment: &Deployment<'_>, instance: &InstanceName, tree: &Tree) -> String {
+    let spec = tree.stack.service(&instance.service);
+    let kind = spec.and_then(|spec| deployment.inner.catalog.get(&spec.type_name));
+    let asked = spec.zip(kind).map(|(spec, kind)| ports::asked(spec, kind)).unwrap_or_default();
+    let named: Vec<String> = asked.iter().map(|port| format!("\"{}\" ({})", port.label(), port.number)).collect();
+    match named.as_slice() {
+        [] => String::new(),
+        [one] => format!(" on port {one}"),
+        several => format!(" on ports {}", several.join(", ")),
     }
 }
 
