@@ -26,6 +26,8 @@ mod nodejs;
 mod offline;
 #[path = "platform/php.rs"]
 mod php;
+#[path = "platform/ports.rs"]
+mod ports;
 #[path = "platform/race.rs"]
 mod race;
 #[path = "platform/traffic.rs"]

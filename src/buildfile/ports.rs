@@ -6,7 +6,7 @@ use super::diagnostic::quoted;
 use super::node::Content;
 use super::reader::{Entry, Reader};
 use super::suggest;
-use crate::model::{DATA_TYPES, PortKind, port_variable};
+use crate::model::{DATA_TYPES, PortKind, ServiceSpec, port_variable};
 
 /// Names are part of host names, whose labels have 63 characters at most.
 const LONGEST_NAME: usize = 32;
@@ -66,6 +66,26 @@ pub(super) fn check_variable(reader: &mut Reader, entry: &Entry, ports: &BTreeMa
     if ports.keys().any(|name| format!("PORT_{}", port_variable(name)) == entry.key) {
         let message = format!("{} is a port of this service and set by the platform", quoted(&entry.key));
         reader.warn(entry.key_bytes.clone(), message, "Remove it: programs get the platform's number");
+    }
+}
+
+/// The port `api` of `www` and the service `www_api` both are `DOTCLOUD_WWW_API_…` to others.
+pub(super) fn warn_of_shared_variables(reader: &mut Reader, services: &[(&Entry, &ServiceSpec)]) {
+    let variable = |spec: &ServiceSpec| spec.name.as_str().to_ascii_uppercase();
+    let prefixes = |spec: &ServiceSpec| {
+        spec.ports.keys().map(|name| format!("{}_{}", variable(spec), port_variable(name))).collect::<Vec<_>>()
+    };
+    for (entry, spec) in services {
+        let others = || services.iter().filter(|(_, other)| other.name != spec.name);
+        for prefix in prefixes(spec) {
+            let clash = others().find(|(_, other)| variable(other) == prefix || prefixes(other).contains(&prefix));
+            if let Some((_, other)) = clash {
+                reader.service = Some(entry.key.clone());
+                let message = format!("The services \"{}\" and \"{}\" share variables", spec.name, other.name);
+                let hint = format!("A port of one makes DOTCLOUD_{prefix}_… of both: rename the port");
+                reader.warn(entry.key_bytes.clone(), message, hint);
+            }
+        }
     }
 }
 

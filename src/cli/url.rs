@@ -79,6 +79,17 @@ mod tests {
     }
 
     #[test]
+    fn direct_ports_of_every_instance_follow_the_urls() {
+        let port = |name: &str, url: &str| serde_json::json!({"name": name, "url": url});
+        let of = |number: u32, tcp: &str| serde_json::json!({"instance_id": number, "ports": [port("http", "http://a"), port("logs", tcp)]});
+        let service: Service = serde_json::from_value(serde_json::json!({
+            "name": "www", "urls": ["http://a"], "instances": [of(0, "tcp://127.0.0.1:1"), of(1, "tcp://127.0.0.1:2")],
+        }))
+        .unwrap();
+        assert_eq!(addresses(&service), ["http://a", "tcp://127.0.0.1:1", "tcp://127.0.0.1:2"]);
+    }
+
+    #[test]
     fn places_name_every_web_service_with_its_address() {
         let www = service("www", &["http://www.ramen.localhost:8080", "http://127.0.0.1:8081"]);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The environment of an instance (platform.md, §4): who it is, where the others are, what the
 //! user set. The same variables go into environment.json and every process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, DataSpec, ServiceType};
 use crate::model::{InstanceName, PortKind, ServiceName, ServiceSpec};
@@ -29,6 +29,22 @@ pub fn of_instance(
     }
     variables.extend(identity(record, &instance.service, instance.index));
     variables
+}
+
+/// The numbers of the front that every instance's variables name: when others are to be named,
+/// what runs has to be deployed again to know.
+pub fn told_fronts(record: &AppRecord, catalog: &Catalog) -> BTreeSet<u16> {
+    let of_service = |service: &ServiceRecord| {
+        let ports = catalog.get(&service.type_name).map(|kind| ports::of(service.newest_spec(), kind));
+        let direct = ports.unwrap_or_default().into_iter().filter(|port| port.kind != PortKind::Http);
+        let told = service.instances as usize;
+        direct
+            .flat_map(|port| {
+                service.custom_fronts.get(&port.label()).cloned().unwrap_or_default().into_iter().take(told)
+            })
+            .collect::<Vec<u16>>()
+    };
+    record.services.iter().flat_map(of_service).collect()
 }
 
 fn identity(record: &AppRecord, service: &ServiceName, index: u32) -> impl Iterator<Item = (String, String)> {

@@ -73,6 +73,9 @@ pub struct Version {
     /// While it is a candidate: instances whose predecessor gives its `~/data` up for it.
     #[serde(default)]
     pub handing_over: BTreeSet<u32>,
+    /// The numbers of the front for TCP and UDP ports that its environment tells of.
+    #[serde(default)]
+    pub told_fronts: BTreeSet<u16>,
 }
 
 /// One attempt to run a revision.

@@ -41,13 +41,17 @@ class EchoServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
+class PeekServer(socketserver.UDPServer):
+    max_packet_size = 65_536
+
+
 def bound(variable, server, handler):
     return server(("", int(os.environ[variable])), handler)
 
 
 SERVERS = [
     bound("PORT_ECHO", EchoServer, Echo),
-    bound("PORT_PEEK", socketserver.UDPServer, Peek),
+    bound("PORT_PEEK", PeekServer, Peek),
     # Last: an instance gets its first request once its HTTP ports answer.
     bound("PORT_WWW2", http.server.ThreadingHTTPServer, Page),
 ]

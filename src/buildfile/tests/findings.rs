@@ -74,6 +74,14 @@ fn ports_are_for_code_services_and_do_not_share_a_variable() {
 }
 
 #[test]
+fn services_whose_ports_share_variables_are_warned_of() {
+    let text = "www:\n  type: python\n  ports: {api: http}\nwww_api:\n  type: python\n";
+    assert_eq!(messages(text), ["warning 1:1 The services \"www\" and \"www_api\" share variables"]);
+    let text = "a:\n  type: python\n  ports: {b_c: tcp}\na_b:\n  type: python\n  ports: {c: tcp}\n";
+    assert_eq!(messages(text).len(), 2);
+}
+
+#[test]
 fn duplicate_keys_tell_both_positions() {
     assert_snapshot!(rendered("www:\n  type: python\ndb:\n  type: redis\n  type: mysql\nwww:\n  type: php\n"));
 }

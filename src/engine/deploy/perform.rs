@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::engine::adopt;
 use crate::engine::app::App;
+use crate::engine::environment;
 use crate::engine::handle::EngineError;
 use crate::engine::inner::Inner;
 use crate::engine::ports::claim::Claim;
@@ -180,12 +181,14 @@ impl Deployment<'_> {
     /// True when the same revision, described the same way, serves already.
     async fn is_current(&self, wanted: &[ServiceSpec]) -> bool {
         let record = self.app.record();
+        let told = environment::told_fronts(&record, &self.inner.catalog);
         for spec in wanted {
             let serving = record.service(&spec.name).and_then(|service| service.serving.as_ref());
             let same = serving.filter(|version| {
                 version.revision == self.record.revision
                     && version.spec == *spec
                     && version.environment == self.record.environment
+                    && version.told_fronts == told
             });
             let Some(version) = same else { return false };
             if !self.inner.runtime.image_exists(&version.image).await.unwrap_or(false) {
@@ -204,18 +207,27 @@ impl Deployment<'_> {
         let edit = |record: &mut AppRecord| {
             for (spec, image) in images {
                 let Some(service) = record.service_mut(&spec.name) else { continue };
-                service.candidate = Some(Version {
-                    generation: self.record.generation,
-                    revision: self.record.revision.clone(),
-                    image,
-                    spec,
-                    environment: self.record.environment.clone(),
-                    handing_over: BTreeSet::new(),
-                });
+                service.candidate = Some(self.version(spec, image));
             }
-            claim.complete_newest(record, &inner.catalog).map_err(EngineError::Invalid)
+            claim.complete_newest(record, &inner.catalog).map_err(EngineError::Invalid)?;
+            let told = environment::told_fronts(record, &inner.catalog);
+            let candidates = record.services.iter_mut().filter_map(|service| service.candidate.as_mut());
+            candidates.for_each(|version| version.told_fronts.clone_from(&told));
+            Ok(())
         };
         Ok(self.app.change(&inner.store, edit).await?)
+    }
+
+    fn version(&self, spec: ServiceSpec, image: String) -> Version {
+        Version {
+            generation: self.record.generation,
+            revision: self.record.revision.clone(),
+            image,
+            spec,
+            environment: self.record.environment.clone(),
+            told_fronts: BTreeSet::new(),
+            handing_over: BTreeSet::new(),
+        }
     }
 
     async fn finish(mut self, outcome: Result<(), Failed>) {

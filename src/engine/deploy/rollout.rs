@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::engine::app::AppStatus;
 use crate::engine::clock;
+use crate::engine::ports;
 use crate::engine::runtime::{ObservedContainer, Purpose, RunState};
 use crate::model::InstanceName;
 use crate::store::{AppRecord, ServiceRecord};
@@ -82,7 +83,7 @@ async fn wait_for_candidates(deployment: &Deployment<'_>, tree: &Tree) -> Result
         let left = watch.time_left(tree);
         tokio::select! {
             changed = status.changed() => changed.map_err(|_| Failed("the application is gone".to_owned()))?,
-            () = tokio::time::sleep(left) => return Err(watch.too_slow(deployment, &seen).await),
+            () = tokio::time::sleep(left) => return Err(watch.too_slow(deployment, &seen, tree).await),
         }
     }
 }
@@ -172,11 +173,14 @@ impl Watch {
         self.stages.iter().filter(|(_, stage)| !matches!(stage, Stage::Waiting | Stage::Responsive))
     }
 
-    async fn too_slow(&self, deployment: &Deployment<'_>, status: &AppStatus) -> Failed {
+    async fn too_slow(&self, deployment: &Deployment<'_>, status: &AppStatus, tree: &Tree) -> Failed {
         for (instance, stage) in self.unfinished() {
             if *stage == Stage::Launching {
-                let text = "WARNING: The service crashed at startup or is listening to the wrong port. \
-                     It failed to respond within its time limit. Please check the application logs.";
+                let text = format!(
+                    "WARNING: The service crashed at startup or is listening to the wrong port. \
+                     It failed to respond{} within its time limit. Please check the application logs.",
+                    on_ports(deployment, instance, tree)
+                );
                 deployment.log.complain(instance, text).await;
             }
             if let Some(container) = find(status, instance, deployment.record.generation) {
@@ -187,6 +191,19 @@ impl Watch {
             deployment.log.complain((), hold.clone()).await;
         }
         Failed("not every instance became responsive in time; the previous version keeps running".to_owned())
+    }
+}
+
+/// ` on port "www" (42800)`: what an instance was asked on.
+fn on_ports(deployment: &Deployment<'_>, instance: &InstanceName, tree: &Tree) -> String {
+    let spec = tree.stack.service(&instance.service);
+    let kind = spec.and_then(|spec| deployment.inner.catalog.get(&spec.type_name));
+    let asked = spec.zip(kind).map(|(spec, kind)| ports::asked(spec, kind)).unwrap_or_default();
+    let named: Vec<String> = asked.iter().map(|port| format!("\"{}\" ({})", port.label(), port.number)).collect();
+    match named.as_slice() {
+        [] => String::new(),
+        [one] => format!(" on port {one}"),
+        several => format!(" on ports {}", several.join(", ")),
     }
 }
 

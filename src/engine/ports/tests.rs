@@ -52,6 +52,7 @@ fn version(kind: &str, ports: &str, generation: u64) -> Version {
         handing_over: Default::default(),
         spec: spec(kind, ports),
         environment: [("PORT_LOGS".to_owned(), "1".to_owned())].into(),
+        told_fronts: BTreeSet::new(),
     }
 }
 
@@ -173,6 +174,17 @@ fn a_scaled_service_has_an_address_for_each_instance() {
     let different: BTreeSet<_> = ["_0", "_1", "_2"].map(|suffix| url(suffix).unwrap()).into();
     assert_eq!(different.len(), 3);
     assert_eq!(url("_3"), None);
+}
+
+#[test]
+fn what_runs_is_out_of_date_once_there_are_more_addresses() {
+    let mut record = record("bare", "www: http, logs: tcp", 1);
+    let before = environment::told_fronts(&record, &catalog());
+    assert_eq!(before.len(), 1, "HTTP keeps its name");
+    record.services[0].instances = 2;
+    claim(&mut record, before.clone());
+    assert!(environment::told_fronts(&record, &catalog()).is_superset(&before));
+    assert_eq!(environment::told_fronts(&record, &catalog()).len(), 2);
 }
 
 // === numbers of the front ===
