@@ -89,7 +89,8 @@ fn check_path(reader: &mut Reader, entry: &Entry) -> Option<String> {
 
 /// No folder inside another one: it would depend on their order which is seen.
 fn is_free(reader: &mut Reader, entry: &Entry, path: &str, others: &BTreeMap<String, String>) -> bool {
-    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+    let within =
+        |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|r| r.is_empty() || r.starts_with('/'));
     let Some((other, at)) = others.iter().find(|(_, at)| within(path, at) || within(at, path)) else { return true };
     let message = format!("The shared folders {} and {} are in each other's way", quoted(other), quoted(&entry.key));
     reader.error(reader.place(entry), message, format!("{} is at {at}: choose a path beside it", quoted(other)));
@@ -150,11 +151,21 @@ mod tests {
             assert_eq!(shortest(written).unwrap(), path);
         }
         let long = format!("~/{}", "x".repeat(300));
-        for written in
-            ["", "~", "~/", "/home/dotcloud", "/home/dotcloud/", "~/.", "store", "/tmp/x", "~other/x", "/home/dotcloudx/y"]
-                .into_iter()
-                .chain(["~/../etc", "~/a/../b", "~/data", "~/data/x", "~/./current/x", "~/.dotcloud", "~/a:b", "~/a\nb"])
-                .chain([long.as_str()])
+        for written in [
+            "",
+            "~",
+            "~/",
+            "/home/dotcloud",
+            "/home/dotcloud/",
+            "~/.",
+            "store",
+            "/tmp/x",
+            "~other/x",
+            "/home/dotcloudx/y",
+        ]
+        .into_iter()
+        .chain(["~/../etc", "~/a/../b", "~/data", "~/data/x", "~/./current/x", "~/.dotcloud", "~/a:b", "~/a\nb"])
+        .chain([long.as_str()])
         {
             assert!(shortest(written).is_err(), "{written}");
         }

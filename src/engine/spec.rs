@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::catalog::{DataSpec, ServiceType};
-use crate::model::{InstanceName, ServiceSpec};
 use crate::model::observed::ObservedNetwork;
+use crate::model::{InstanceName, ServiceSpec};
 use crate::store::{AppRecord, ServiceRecord, Version};
 
 use super::environment;

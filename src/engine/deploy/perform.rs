@@ -154,7 +154,9 @@ impl Deployment<'_> {
             self.log.complain(name, text).await;
         }
         for name in &adopted.left_folders {
-            let text = format!("The shared folder \"{name}\" is no longer in the build file: its files stay until `dotcloud destroy`.");
+            let text = format!(
+                "The shared folder \"{name}\" is no longer in the build file: its files stay until `dotcloud destroy`."
+            );
             self.log.complain((), text).await;
         }
         Ok(())

@@ -161,7 +161,9 @@ impl Watch {
 
     fn time_left(&self, tree: &Tree) -> Duration {
         let now = clock::monotonic();
-        let left = self.unfinished().map(|(instance, _)| (self.since[instance] + self.limit(instance, tree)).saturating_sub(now));
+        let left = self
+            .unfinished()
+            .map(|(instance, _)| (self.since[instance] + self.limit(instance, tree)).saturating_sub(now));
         left.min().unwrap_or(START_LIMIT)
     }
 
