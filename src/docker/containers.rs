@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::body_full;
 use bollard::models::{
@@ -213,7 +212,7 @@ fn binds(spec: &ContainerSpec) -> Vec<String> {
 /// A tar of folders of the platform's user, with those that lead there.
 fn folders_archive<'a>(folders: impl Iterator<Item = &'a Path>) -> std::io::Result<Vec<u8>> {
     let all: BTreeSet<&Path> = folders.flat_map(Path::ancestors).filter(|path| !path.as_os_str().is_empty()).collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
     let mut archive = tar::Builder::new(Vec::new());
     for folder in all {
         let mut header = tar::Header::new_gnu();

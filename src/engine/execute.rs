@@ -83,7 +83,9 @@ async fn start(inner: &Inner, app: &App, step: &Step) -> Result<(), RuntimeError
 
 /// Docker would make missing ones by itself, but without our labels.
 async fn ensure_volumes(inner: &Inner, app: &App, spec: &ContainerSpec) -> Result<(), RuntimeError> {
-    for (volume, _) in spec.volumes.iter().chain(&spec.shared) {
+    let observed = app.status.borrow().observed.clone();
+    let missing = spec.volumes.iter().chain(&spec.shared).filter(|(volume, _)| !observed.volumes.contains(volume));
+    for (volume, _) in missing {
         inner.runtime.ensure_volume(&app.name, volume).await?;
     }
     Ok(())
