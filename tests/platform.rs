@@ -8,20 +8,34 @@ mod support;
 
 #[path = "platform/crash.rs"]
 mod crash;
+#[path = "platform/custom.rs"]
+mod custom;
 #[path = "platform/failover.rs"]
 mod failover;
+#[path = "platform/folders.rs"]
+mod folders;
 #[path = "platform/homes.rs"]
 mod homes;
 #[path = "platform/life.rs"]
 mod life;
 #[path = "platform/memory.rs"]
 mod memory;
+#[path = "platform/nodejs.rs"]
+mod nodejs;
 #[path = "platform/offline.rs"]
 mod offline;
+#[path = "platform/php.rs"]
+mod php;
+#[path = "platform/ports.rs"]
+mod ports;
 #[path = "platform/race.rs"]
 mod race;
 #[path = "platform/traffic.rs"]
 mod traffic;
+#[path = "platform/websocket.rs"]
+mod websocket;
+#[path = "platform/workers.rs"]
+mod workers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use application::{
     Application, Billing, Domain, EpochNumber, Failover, Flavor, Group, Instance, InstanceStatus, Killed, Master,
-    Member, Port, Resolved, ScaleRequest, Scaled, Service, ServicePatch, Switchover, Wish,
+    Member, Port, Resolved, ScaleRequest, Scaled, Service, ServicePatch, SharedFolder, Switchover, Wish,
 };
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};

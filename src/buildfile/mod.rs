@@ -8,9 +8,11 @@ mod approot;
 mod diagnostic;
 mod document;
 mod exported;
+mod folders;
 mod keys;
 mod node;
 mod outline;
+mod ports;
 mod reader;
 mod render;
 mod repair;
@@ -83,6 +85,8 @@ fn check(source: &Source, document: Document, more_types: &[&str]) -> Parsed {
         reader.service = Some(entry.key.clone());
         checked.push(service::check(&mut reader, entry, more_types));
     }
+    let described = entries.iter().zip(&checked).filter_map(|(entry, one)| Some((entry, one.spec.as_ref()?)));
+    ports::warn_of_shared_variables(&mut reader, &described.collect::<Vec<_>>());
     let diagnostics = tidy(reader.diagnostics);
     let usable = document.whole && !diagnostics.iter().any(Diagnostic::is_error);
     let (services, specs): (Vec<_>, Vec<_>) = checked.into_iter().map(|one| (one.outline, one.spec)).unzip();

@@ -8,7 +8,7 @@ use super::node::Content;
 use super::outline::{ApprootText, Outline};
 use super::reader::{Entry, Reader, kind};
 use super::suggest;
-use super::{approot, exported, values};
+use super::{approot, exported, ports, values};
 use crate::model::{PLATFORM_TYPES, Processes, RETIRED_TYPES, ServiceName, ServiceSpec};
 
 /// More instances than this are a slip, not a wish.
@@ -57,9 +57,11 @@ fn read_spec(
     let [systempackages, requirements, exclude_bundler_groups] =
         ["systempackages", "requirements", "exclude_bundler_groups"]
             .map(|key| fields.get(key).map(|entry| reader.list(entry)).unwrap_or_default());
-    let config = fields.get("config").map(|entry| values::config(reader, entry)).unwrap_or_default();
-    let environment = fields.get("environment").map(|entry| values::environment(reader, entry)).unwrap_or_default();
-    let ports = fields.get("ports").map(|entry| values::ports(reader, entry)).unwrap_or_default();
+    let type_text = type_name.as_deref().unwrap_or_default();
+    let config = fields.get("config").map(|entry| values::config(reader, entry, type_text)).unwrap_or_default();
+    let kind = type_name.as_deref();
+    let ports = fields.get("ports").map(|entry| ports::ports(reader, entry, kind)).unwrap_or_default();
+    let environment = fields.get("environment").map(|entry| values::environment(reader, entry, &ports));
     let processes = check_processes(reader, fields);
     Some(ServiceSpec {
         name: name?,
@@ -72,8 +74,9 @@ fn read_spec(
         buildscript,
         systempackages,
         requirements,
-        config,
-        environment,
+        config: config.settings,
+        shared_folders: config.shared_folders,
+        environment: environment.unwrap_or_default(),
         ports,
         processes,
         exclude_bundler_groups,

@@ -1,18 +1,33 @@
-//! The mappings of a service: `config`, `environment`, `ports`, `processes`.
+//! The mappings of a service: `config`, `environment`, `processes`.
 
 use std::collections::BTreeMap;
 
 use super::diagnostic::quoted;
+use super::folders;
 use super::keys::KNOWN_KEYS;
 use super::node::Content;
+use super::ports;
 use super::reader::{Entry, Reader};
-use super::suggest;
 use crate::model::PortKind;
 
+/// `config`: what the platform itself understands, and what is the type's.
+#[derive(Default)]
+pub(super) struct Config {
+    pub(super) settings: BTreeMap<String, serde_json::Value>,
+    pub(super) shared_folders: BTreeMap<String, String>,
+}
+
+pub(super) fn config(reader: &mut Reader, owner: &Entry, type_name: &str) -> Config {
+    let mut entries = reader.entries(owner, "\"config\"");
+    let shared_folders = folders::read(reader, &entries, type_name);
+    entries.retain(|entry| !folders::is_setting(&entry.key));
+    Config { settings: settings(reader, entries), shared_folders }
+}
+
 /// Settings of the type. `-` and `_` in keys are the same.
-pub(super) fn config(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, serde_json::Value> {
+fn settings(reader: &mut Reader, entries: Vec<Entry>) -> BTreeMap<String, serde_json::Value> {
     let mut config = BTreeMap::new();
-    for entry in reader.entries(owner, "\"config\"") {
+    for entry in entries {
         let key = entry.key.replace('-', "_");
         if KNOWN_KEYS.contains(&key.as_str()) {
             let message = format!("{} has no effect inside \"config\"", quoted(&entry.key));
@@ -28,12 +43,17 @@ pub(super) fn config(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, ser
 }
 
 /// Variables; what is no text becomes JSON, so that programs can read it back.
-pub(super) fn environment(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, String> {
+pub(super) fn environment(
+    reader: &mut Reader,
+    owner: &Entry,
+    ports: &BTreeMap<String, PortKind>,
+) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::new();
     for entry in reader.entries(owner, "\"environment\"") {
         if !check_variable(reader, &entry) {
             continue;
         }
+        ports::check_variable(reader, &entry, ports);
         let value = match reader.tree.content(entry.value) {
             Content::Scalar { text, .. } => text.clone(),
             other => {
@@ -64,53 +84,6 @@ fn check_variable(reader: &mut Reader, entry: &Entry) -> bool {
         return false;
     }
     true
-}
-
-/// Custom ports by name, as written: `MC` stays `MC`.
-pub(super) fn ports(reader: &mut Reader, owner: &Entry) -> BTreeMap<String, PortKind> {
-    let mut ports = BTreeMap::new();
-    for entry in reader.entries(owner, "\"ports\"") {
-        let named = !entry.key.is_empty()
-            && entry.key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-        if !named {
-            let message = format!("{} is not a port's name", quoted(&entry.key));
-            let hint = "Use letters, digits and _; the variable PORT_<NAME> is made of it";
-            reader.error(entry.key_bytes.clone(), message, hint);
-        }
-        if let Some(kind) = port_kind(reader, &entry) {
-            ports.insert(entry.key, kind);
-        }
-    }
-    ports
-}
-
-fn port_kind(reader: &mut Reader, entry: &Entry) -> Option<PortKind> {
-    let tree = reader.tree;
-    let written = match tree.content(entry.value) {
-        Content::Scalar { text, .. } => text.as_str(),
-        _ => "",
-    };
-    match written.to_ascii_lowercase().as_str() {
-        "http" => return Some(PortKind::Http),
-        "tcp" => return Some(PortKind::Tcp),
-        "udp" => return Some(PortKind::Udp),
-        _ => {}
-    }
-    let number = !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit());
-    let (message, hint) = if number {
-        let hint = format!(
-            "Write \"{}: http\" (or tcp, udp) and let the program listen on $PORT_{}",
-            entry.key,
-            entry.key.to_uppercase()
-        );
-        ("A port has a kind here, not a number: the platform chooses the number".to_owned(), hint)
-    } else {
-        let near = suggest::nearest(written, ["http", "tcp", "udp"]);
-        let hint = near.map_or("Write http, tcp or udp".to_owned(), |near| format!("Did you mean \"{near}\"?"));
-        (format!("Unknown kind of port {}", quoted(written)), hint)
-    };
-    reader.error(reader.place(entry), message, hint);
-    None
 }
 
 /// Commands by name.

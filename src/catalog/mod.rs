@@ -184,6 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn a_port_variable_names_the_http_port() {
+        let without = "kind = \"code\"\nsummary = \"x\"\nport_variable = \"PORT_X\"\n[images]\nfrom = \"_common\"\n";
+        let error = with(without).unwrap_err();
+        assert_eq!(error.to_string(), "mine/service.toml: port_variable names http_port, which is missing");
+        let wrong =
+            "kind = \"code\"\nsummary = \"x\"\nhttp_port = 8080\nport_variable = \"X\"\n[images]\nfrom = \"_common\"\n";
+        assert!(with(wrong).unwrap_err().to_string().contains("must be PORT_"));
+        let catalog = Catalog::embedded().unwrap();
+        assert_eq!(catalog.get("python").unwrap().own_port_variable(), "PORT_HTTP");
+    }
+
+    #[test]
     fn a_folder_of_the_users_replaces_ours() {
         let text = b"kind = \"code\"\nsummary = \"my static\"\nhttp_port = 8080\n[images]\nfrom = \"_common\"\n";
         let file = (PathBuf::from("static/service.toml"), Cow::Borrowed(&text[..]));

@@ -30,6 +30,10 @@ pub struct ServiceType {
     pub summary: String,
     /// Where an instance answers HTTP; `None` for types without a web front.
     pub http_port: Option<u16>,
+    /// Where the application itself listens on `http_port`: the variable that tells it so, for
+    /// example `PORT_NODEJS`. Without it a front of the type listens there, and the variable is
+    /// `PORT_HTTP`.
+    pub port_variable: Option<String>,
     pub images: ImageRecipe,
     /// Known `config` keys and what they are when the build file is silent.
     #[serde(default)]
@@ -126,6 +130,11 @@ pub struct Client {
 // === impl ServiceType ===
 
 impl ServiceType {
+    /// The variable that holds `http_port`.
+    pub fn own_port_variable(&self) -> &str {
+        self.port_variable.as_deref().unwrap_or("PORT_HTTP")
+    }
+
     /// The command of a member's server; empty for code services.
     pub fn member_command(&self, index: u32, password: &str, memory: Memory) -> Vec<String> {
         let numbers =
@@ -178,8 +187,19 @@ pub(super) fn parse(name: &str, files: &Files) -> Result<Option<ServiceType>, Ca
     match (parsed.kind, &parsed.data) {
         (Kind::Data, None) => Err(invalid("[data] is required for kind = \"data\"")),
         (Kind::Code, Some(_)) => Err(invalid("[data] is for kind = \"data\" only")),
+        _ if parsed.port_variable.is_some() && parsed.http_port.is_none() => {
+            Err(invalid("port_variable names http_port, which is missing"))
+        }
+        _ if parsed.port_variable.as_deref().is_some_and(|name| !is_port_variable(name)) => {
+            Err(invalid("port_variable must be PORT_ and a name of A-Z, 0-9 and _"))
+        }
         _ => Ok(Some(ServiceType { name: name.to_owned(), ..parsed })),
     }
+}
+
+fn is_port_variable(text: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
+    text.strip_prefix("PORT_").is_some_and(|name| !name.is_empty() && name.bytes().all(allowed))
 }
 
 fn dockerfile() -> String {

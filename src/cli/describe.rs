@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::api::types::{Application, Failover, Group, Instance, Member, Service};
+use crate::api::types::{Application, Failover, Group, Instance, Member, Service, SharedFolder};
 
 use super::table::{row, size, table};
 
@@ -60,6 +60,8 @@ pub fn service(service: &Service) -> String {
         field(&mut text, "note", "not in the build file: it cannot be scaled until it is back in it");
     }
     list(&mut text, "config", service.runtime_config.iter().map(|(key, value)| format!("{key}: {value}")));
+    let folder = |folder: &SharedFolder| format!("{}: {} (volume {})", folder.name, folder.path, folder.volume);
+    list(&mut text, "shared folders", service.shared_folders.iter().map(folder));
     list(&mut text, "URLs", service.urls.iter().map(|url| format!("- {url}")));
     if let Some(address) = &service.address {
         field(&mut text, "address", address);
@@ -223,6 +225,15 @@ mod tests {
         ports:
           redis: redis://root:secret@127.0.0.1:20001
         ");
+    }
+
+    #[test]
+    fn shared_folders_are_listed_with_their_volumes() {
+        let mut www = db();
+        let (name, path, volume) = ("uploads".into(), "/home/dotcloud/store".into(), "dcl-1-ramen.uploads".into());
+        www.shared_folders = vec![SharedFolder { name, path, volume }];
+        let listed = "shared folders:\n  uploads: /home/dotcloud/store (volume dcl-1-ramen.uploads)\n";
+        assert!(service(&www).contains(listed), "{}", service(&www));
     }
 
     #[test]

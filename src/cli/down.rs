@@ -8,7 +8,7 @@ use super::{CliError, Context};
 /// build. `dotcloud destroy` removes everything.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Remove the data of the data services too
+    /// Remove all data too: of data services, of ~/data, of shared folders
     #[arg(long)]
     pub volumes: bool,
 }

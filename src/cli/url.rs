@@ -31,9 +31,12 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// What a browser or a client dials.
+/// What a browser or a client dials: the service's own addresses, then the TCP and UDP ports of
+/// each of its instances.
 pub fn addresses(service: &Service) -> Vec<String> {
-    service.urls.iter().chain(&service.address).cloned().collect()
+    let is_direct = |url: &&String| url.starts_with("tcp://") || url.starts_with("udp://");
+    let ports = service.instances.iter().flat_map(|instance| &instance.ports).map(|port| &port.url);
+    service.urls.iter().chain(&service.address).chain(ports.filter(is_direct)).cloned().collect()
 }
 
 fn line(service: &Service) -> String {
@@ -73,6 +76,17 @@ mod tests {
 
     fn service(name: &str, urls: &[&str]) -> Service {
         serde_json::from_value(serde_json::json!({ "name": name, "urls": urls })).unwrap()
+    }
+
+    #[test]
+    fn direct_ports_of_every_instance_follow_the_urls() {
+        let port = |name: &str, url: &str| serde_json::json!({"name": name, "url": url});
+        let of = |number: u32, tcp: &str| serde_json::json!({"instance_id": number, "ports": [port("http", "http://a"), port("logs", tcp)]});
+        let service: Service = serde_json::from_value(serde_json::json!({
+            "name": "www", "urls": ["http://a"], "instances": [of(0, "tcp://127.0.0.1:1"), of(1, "tcp://127.0.0.1:2")],
+        }))
+        .unwrap();
+        assert_eq!(addresses(&service), ["http://a", "tcp://127.0.0.1:1", "tcp://127.0.0.1:2"]);
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl Traffic for ProxyTraffic {
         let listening = match service {
             Service::Http { default_host } => self.proxy.listen_http(addr, allow, default_host.as_deref()).await,
             Service::Tcp { front_port } => self.proxy.listen_tcp(addr, front_port, allow).await,
+            Service::Udp { front_port } => self.proxy.listen_udp(addr, front_port, allow).await,
         };
         let listening = listening.map_err(|error| ListenError { addr, source: cause(error) })?;
         Ok(Listener(listening.id.0))

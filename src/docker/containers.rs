@@ -1,13 +1,16 @@
 //! Making, stopping and ending containers. Every call is idempotent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
+use bollard::body_full;
 use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
     NetworkingConfig,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
+    UploadToContainerOptions,
 };
 
 use crate::engine::runtime::{Attachment, ContainerSpec, Result, RunState, RuntimeError};
@@ -17,14 +20,35 @@ use super::DockerRuntime;
 use super::client::{already, status};
 use super::labels::Home;
 
+/// The home of the platform's user in code containers, and its id there.
+const HOME: &str = "/home/dotcloud";
+const USER: u64 = 1000;
+
 impl DockerRuntime {
     pub(super) async fn ensure_started(&self, spec: &ContainerSpec) -> Result<String> {
         let id = match self.create(spec).await? {
             Some(id) => id,
             None => self.take_over(spec).await?,
         };
+        self.own_shared(&id, spec).await?;
         self.start_again(&id).await?;
         Ok(id)
+    }
+
+    /// Gives the shared folders to the platform's user. A new volume belongs to root, and so do
+    /// folders that Docker makes on the way to where it is mounted. Doing it twice, or in two
+    /// containers at once, changes nothing more.
+    async fn own_shared(&self, id: &str, spec: &ContainerSpec) -> Result<()> {
+        if spec.shared.is_empty() {
+            return Ok(());
+        }
+        let attempt = format!("give the shared folders of container {} to its user", spec.name);
+        let folders = spec.shared.iter().filter_map(|(_, path)| Path::new(path).strip_prefix(HOME).ok());
+        let archive = folders_archive(folders)
+            .map_err(|source| RuntimeError::Failed { attempt: attempt.clone(), source: source.into() })?;
+        let options = UploadToContainerOptions { path: HOME.to_owned(), ..Default::default() };
+        let put = self.client.docker.upload_to_container(id, Some(options), body_full(archive.into())).await;
+        put.map_err(self.client.failed(attempt))
     }
 
     /// `None` when the name is taken.
@@ -172,10 +196,35 @@ fn host_config(spec: &ContainerSpec, in_pod: bool) -> HostConfig {
         extra_hosts: Some(hosts).filter(|_| !in_pod),
         memory,
         memory_swap: memory,
-        binds: Some(spec.volumes.iter().map(|(volume, path)| format!("{volume}:{path}")).collect()),
+        binds: Some(binds(spec)),
         log_config: Some(bounded_log()),
         ..Default::default()
     }
+}
+
+fn binds(spec: &ContainerSpec) -> Vec<String> {
+    let own = spec.volumes.iter().map(|(volume, path)| format!("{volume}:{path}"));
+    // What the image has there would be copied by whoever comes first, while others read.
+    let shared = spec.shared.iter().map(|(volume, path)| format!("{volume}:{path}:nocopy"));
+    own.chain(shared).collect()
+}
+
+/// A tar of folders of the platform's user, with those that lead there.
+fn folders_archive<'a>(folders: impl Iterator<Item = &'a Path>) -> std::io::Result<Vec<u8>> {
+    let all: BTreeSet<&Path> = folders.flat_map(Path::ancestors).filter(|path| !path.as_os_str().is_empty()).collect();
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let mut archive = tar::Builder::new(Vec::new());
+    for folder in all {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_uid(USER);
+        header.set_gid(USER);
+        header.set_size(0);
+        header.set_mtime(now);
+        archive.append_data(&mut header, folder, std::io::empty())?;
+    }
+    archive.into_inner()
 }
 
 fn bounded_log() -> HostConfigLogConfig {

@@ -1,4 +1,4 @@
-//! Named volumes: what outlives the containers of a data service.
+//! Named volumes: what outlives containers.
 
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{ListVolumesOptions, RemoveVolumeOptions};

@@ -1,8 +1,7 @@
 //! A build file's services into the record: names, passwords, ports; and what old deployments
 //! leave behind out of it again.
 
-use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpListener};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Memory, ServiceName, ServiceSpec, Stack};
 use crate::store::{AppRecord, ServiceRecord};
@@ -10,9 +9,8 @@ use crate::store::{AppRecord, ServiceRecord};
 use super::app::App;
 use super::handle::EngineError;
 use super::inner::Inner;
+use super::ports::claim::Claim;
 
-/// Ports of the front: below the range that the kernel hands out by itself.
-const PORTS: std::ops::Range<u16> = 20000..30000;
 /// How many uploaded trees, and images of them, are kept beside those in use.
 const KEPT_REVISIONS: usize = 5;
 
@@ -26,6 +24,8 @@ const KEPT_RECEIPTS: usize = 200;
 pub struct Adopted {
     pub new_data: Vec<ServiceName>,
     pub left_out: Vec<ServiceName>,
+    /// Shared folders that no service names any more.
+    pub left_folders: BTreeSet<String>,
 }
 
 /// Adds new services, updates those there are. Running it twice changes nothing more.
@@ -36,9 +36,9 @@ pub fn adopt(
     inner: &Inner,
     record: &mut AppRecord,
     stack: &Stack,
-    mut taken: BTreeSet<u16>,
+    taken: BTreeSet<u16>,
 ) -> Result<Adopted, EngineError> {
-    let mut adopted = Adopted::default();
+    let mut adopted = Adopted { left_folders: left_folders(record, stack), ..Adopted::default() };
     for service in &mut record.services {
         service.in_build_file = stack.service(&service.name).is_some();
         if !service.in_build_file && !service.doomed {
@@ -53,13 +53,30 @@ pub fn adopt(
             }
             Some(known) => check_type(known, spec)?,
             None => {
-                let service = new_service(inner, spec, &mut taken, &record.name).map_err(EngineError::Invalid)?;
+                let service = new_service(inner, spec).map_err(EngineError::Invalid)?;
                 adopted.new_data.extend(service.is_data.then(|| service.name.clone()));
                 record.services.push(service);
             }
         }
     }
+    let name = record.name.clone();
+    let mut claim = Claim { home_id: &inner.config.home_id, app: &name, taken };
+    for spec in &stack.services {
+        if let (Some(service), Some(kind)) = (record.service_mut(&spec.name), inner.catalog.get(&spec.type_name)) {
+            claim.complete(service, spec, kind).map_err(EngineError::Invalid)?;
+        }
+    }
     Ok(adopted)
+}
+
+/// Those of the last deployment that neither the build file nor a service it leaves out has.
+fn left_folders(record: &AppRecord, stack: &Stack) -> BTreeSet<String> {
+    let folders = |spec: &ServiceSpec| spec.shared_folders.keys().cloned().collect::<Vec<_>>();
+    let left_out = record.services.iter().filter(|service| stack.service(&service.name).is_none());
+    let kept = stack.services.iter().chain(left_out.map(|service| &service.spec));
+    let kept: BTreeSet<String> = kept.flat_map(folders).collect();
+    let before = record.services.iter().filter_map(|service| service.serving.as_ref());
+    before.flat_map(|version| folders(&version.spec)).filter(|name| !kept.contains(name)).collect()
 }
 
 fn check_type(known: &ServiceRecord, spec: &ServiceSpec) -> Result<(), EngineError> {
@@ -71,22 +88,9 @@ fn check_type(known: &ServiceRecord, spec: &ServiceSpec) -> Result<(), EngineErr
     Err(EngineError::Invalid(text))
 }
 
-fn new_service(
-    inner: &Inner,
-    spec: &ServiceSpec,
-    taken: &mut BTreeSet<u16>,
-    app: &crate::model::AppName,
-) -> Result<ServiceRecord, String> {
+fn new_service(inner: &Inner, spec: &ServiceSpec) -> Result<ServiceRecord, String> {
     let kind = inner.catalog.get(&spec.type_name).ok_or_else(|| format!("unknown type {}", spec.type_name))?;
     let is_data = kind.data.is_some();
-    let front_port = if is_data || kind.http_port.is_some() {
-        let start = first_choice(&inner.config.home_id, app.as_str(), spec.name.as_str());
-        let port = free_port(start, taken).ok_or("no port between 20000 and 29999 is free on 127.0.0.1")?;
-        taken.insert(port);
-        Some(port)
-    } else {
-        None
-    };
     Ok(ServiceRecord {
         name: spec.name.clone(),
         type_name: spec.type_name.clone(),
@@ -96,23 +100,12 @@ fn new_service(
         memory: Memory::DEFAULT,
         in_build_file: true,
         password: is_data.then(password),
-        front_port,
+        front_port: None,
+        custom_fronts: BTreeMap::new(),
         serving: None,
         candidate: None,
         doomed: false,
     })
-}
-
-/// The same application gets the same ports on every machine, as long as they are free.
-fn first_choice(home: &str, app: &str, service: &str) -> u16 {
-    let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
-    let hash = [home, "/", app, "/", service].concat().bytes().fold(2_166_136_261, mix);
-    PORTS.start + u16::try_from(hash % u32::from(PORTS.end - PORTS.start)).unwrap_or_default()
-}
-
-fn free_port(start: u16, taken: &BTreeSet<u16>) -> Option<u16> {
-    let is_free = |port: &u16| !taken.contains(port) && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    (start..PORTS.end).chain(PORTS.start..start).find(is_free)
 }
 
 /// 20 letters and digits from the system's random source.
@@ -156,4 +149,62 @@ async fn try_prune(inner: &Inner, app: &App) -> Result<(), Box<dyn std::error::E
 
 fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Version;
+
+    fn stack(text: &str) -> Stack {
+        crate::buildfile::parse(text.as_bytes(), &[]).stack.unwrap()
+    }
+
+    /// A record in which everything of a build file serves.
+    fn deployed(text: &str) -> AppRecord {
+        let service = |spec: ServiceSpec| {
+            let version = serde_json::json!({
+                "generation": 1, "revision": "r", "image": "i", "spec": spec, "environment": {},
+            });
+            ServiceRecord {
+                name: spec.name.clone(),
+                type_name: spec.type_name.clone(),
+                is_data: false,
+                instances: 1,
+                memory: Memory::DEFAULT,
+                in_build_file: true,
+                password: None,
+                front_port: None,
+                custom_fronts: BTreeMap::new(),
+                serving: Some(serde_json::from_value::<Version>(version).unwrap()),
+                candidate: None,
+                doomed: false,
+                spec,
+            }
+        };
+        AppRecord {
+            name: "ramen".parse().unwrap(),
+            flavor: "live".to_owned(),
+            created_at: String::new(),
+            up: true,
+            doomed: false,
+            discard_data: false,
+            subnet: None,
+            services: stack(text).services.into_iter().map(service).collect(),
+            environment: Default::default(),
+            generation: 1,
+        }
+    }
+
+    #[test]
+    fn folders_that_nobody_names_any_more_are_noticed() {
+        let www = "www: {type: python, config: {shared_folders: {a: ~/a, b: ~/b}}}\n";
+        let jobs = "jobs: {type: python-worker, config: {shared_folders: {b: ~/x, c: ~/c}}}\n";
+        let record = deployed(&format!("{www}{jobs}"));
+        let left = |text: &str| left_folders(&record, &stack(text)).into_iter().collect::<Vec<_>>();
+        assert!(left(&format!("{www}{jobs}")).is_empty());
+        assert!(left(www).is_empty(), "a service that is left out keeps running with its folders");
+        assert_eq!(left(&format!("www: {{type: python}}\n{jobs}")), ["a"]);
+        assert_eq!(left("www: {type: python}\njobs: {type: python-worker}\n"), ["a", "b", "c"]);
+    }
 }

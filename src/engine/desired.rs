@@ -22,6 +22,7 @@ fn desired_service(service: &ServiceRecord, group: Option<&GroupStatus>) -> Desi
         DesiredKind::Code {
             serving: service.serving.as_ref().map(|version| version.generation),
             candidate: service.candidate.as_ref().map(|version| version.generation),
+            handing_over: service.candidate.as_ref().map(|version| version.handing_over.clone()).unwrap_or_default(),
         }
     };
     DesiredService { name: service.name.clone(), instances: service.instances, memory: service.memory, kind }

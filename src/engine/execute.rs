@@ -8,7 +8,7 @@ use crate::plan::Step;
 
 use super::app::App;
 use super::inner::Inner;
-use super::runtime::RuntimeError;
+use super::runtime::{ContainerSpec, RuntimeError};
 use super::spec::Specs;
 
 /// How long requests in flight may go on on an instance that is to go. Longer than the
@@ -29,6 +29,7 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
         Step::RestartMember { container, .. } | Step::ReviveInstance { container, .. } => {
             runtime.restart(container).await
         }
+        Step::StopInstance { container, .. } => stop_drained(inner, app, container).await,
         Step::Retire { container, .. } => retire(inner, app, container).await,
         Step::Remove { container, .. } => stop_and_remove(inner, container).await,
         Step::Discard { instance, containers } => {
@@ -62,17 +63,32 @@ async fn start(inner: &Inner, app: &App, step: &Step) -> Result<(), RuntimeError
     let network = network(app)?;
     let specs = Specs { inner, record: &record, network: &network };
     let spec = match step {
-        Step::StartInstance { instance, generation } => specs.instance(instance, *generation)?,
+        Step::StartInstance { instance, generation } => {
+            let spec = specs.instance(instance, *generation)?;
+            ensure_volumes(inner, app, &spec).await?;
+            spec
+        }
         Step::StartPod { instance } => specs.pod(instance, image(inner, &specs, instance).await?)?,
         Step::StartMember { instance, pod } => {
             let image = image(inner, &specs, instance).await?;
-            inner.runtime.ensure_volume(&app.name, &inner.naming.volume(&app.name, instance)).await?;
-            specs.member(instance, pod, image)?
+            let spec = specs.member(instance, pod, image)?;
+            ensure_volumes(inner, app, &spec).await?;
+            spec
         }
         _ => return Ok(()),
     };
     debug_assert!(spec.identity.purpose != Purpose::Build);
     inner.runtime.start(&spec).await.map(drop)
+}
+
+/// Docker would make missing ones by itself, but without our labels.
+async fn ensure_volumes(inner: &Inner, app: &App, spec: &ContainerSpec) -> Result<(), RuntimeError> {
+    let observed = app.status.borrow().observed.clone();
+    let missing = spec.volumes.iter().chain(&spec.shared).filter(|(volume, _)| !observed.volumes.contains(volume));
+    for (volume, _) in missing {
+        inner.runtime.ensure_volume(&app.name, volume).await?;
+    }
+    Ok(())
 }
 
 fn network(app: &App) -> Result<ObservedNetwork, RuntimeError> {
@@ -108,6 +124,13 @@ pub async fn take_out(inner: &Inner, app: &App, container: &str) {
     if left > 0 {
         tracing::warn!("{left} requests were cut: they took longer than {} s", DRAIN.as_secs());
     }
+}
+
+async fn stop_drained(inner: &Inner, app: &App, container: &str) -> Result<(), RuntimeError> {
+    take_out(inner, app, container).await;
+    let stopped = inner.runtime.stop(container, GRACE_SECONDS).await;
+    app.set_leaving(container, false);
+    stopped
 }
 
 async fn retire(inner: &Inner, app: &App, container: &str) -> Result<(), RuntimeError> {

@@ -1,7 +1,7 @@
 //! Which addresses are listened on: loopback for people, an application's gateway for its
 //! containers. Listeners on a gateway come and go with its network.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -37,8 +37,9 @@ impl Fronts {
     pub async fn ensure(&self, app: &AppName, wanted: Vec<Wanted>) -> Vec<String> {
         let mut all = self.open.lock().await;
         let open = all.entry(app.clone()).or_default();
-        let keep: BTreeSet<SocketAddr> = wanted.iter().map(|wanted| wanted.addr).collect();
-        let surplus: Vec<SocketAddr> = open.keys().filter(|addr| !keep.contains(addr)).copied().collect();
+        // What changes its service or its peers is closed first: its address can be bound once.
+        let is_surplus = |(present, _): &&(Wanted, Listener)| !wanted.contains(present);
+        let surplus: Vec<SocketAddr> = open.values().filter(is_surplus).map(|(present, _)| present.addr).collect();
         for addr in surplus {
             if let Some((_, listener)) = open.remove(&addr) {
                 self.traffic.unlisten(listener).await;
@@ -46,7 +47,7 @@ impl Fronts {
         }
         let mut problems = Vec::new();
         for wanted in wanted {
-            if open.get(&wanted.addr).is_some_and(|(present, _)| *present == wanted) {
+            if open.contains_key(&wanted.addr) {
                 continue;
             }
             match self.traffic.listen(wanted.addr, wanted.service.clone(), wanted.peers).await {

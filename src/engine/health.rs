@@ -24,6 +24,15 @@ pub struct Incarnation {
     pub pid: Option<u32>,
 }
 
+/// What an instance must have answered to be ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// A request, with any status but 502 and 504.
+    Http(SocketAddr),
+    /// A connection.
+    Tcp(SocketAddr),
+}
+
 #[derive(Default)]
 pub struct Health {
     probes: Mutex<BTreeMap<Incarnation, Probe>>,
@@ -36,7 +45,7 @@ enum Probe {
 
 impl Health {
     /// Probes what is new, forgets what is gone; returns the containers that answered.
-    pub fn track(&self, app: &Arc<App>, wanted: BTreeMap<Incarnation, Option<SocketAddr>>) -> BTreeSet<String> {
+    pub fn track(&self, app: &Arc<App>, wanted: BTreeMap<Incarnation, Vec<Question>>) -> BTreeSet<String> {
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         probes.retain(|incarnation, probe| {
             let keep = wanted.contains_key(incarnation);
@@ -45,11 +54,11 @@ impl Health {
             }
             keep
         });
-        for (incarnation, addr) in wanted {
-            probes.entry(incarnation.clone()).or_insert_with(|| match addr {
-                Some(addr) => Probe::Running(spawn(app.clone(), incarnation, addr)),
+        for (incarnation, questions) in wanted {
+            probes.entry(incarnation.clone()).or_insert_with(|| match questions.is_empty() {
                 // Nothing to ask: a worker that runs is as responsive as it gets.
-                None => Probe::Answered,
+                true => Probe::Answered,
+                false => Probe::Running(spawn(app.clone(), incarnation, questions)),
             });
         }
         let answered = |(incarnation, probe): (&Incarnation, &Probe)| {
@@ -66,15 +75,26 @@ impl Health {
     }
 }
 
-fn spawn(app: Arc<App>, incarnation: Incarnation, addr: SocketAddr) -> AbortHandle {
+fn spawn(app: Arc<App>, incarnation: Incarnation, questions: Vec<Question>) -> AbortHandle {
     let probing = async move {
-        while !is_responsive(addr).await {
-            tokio::time::sleep(INTERVAL).await;
+        for question in questions {
+            while !question.is_answered().await {
+                tokio::time::sleep(INTERVAL).await;
+            }
         }
         app.health.answered(&incarnation);
         app.wake();
     };
     tokio::spawn(probing).abort_handle()
+}
+
+impl Question {
+    async fn is_answered(self) -> bool {
+        match self {
+            Self::Http(addr) => is_responsive(addr).await,
+            Self::Tcp(addr) => matches!(tokio::time::timeout(PATIENCE, TcpStream::connect(addr)).await, Ok(Ok(_))),
+        }
+    }
 }
 
 /// True for any answer but those of a front whose application does not answer (502, 504).

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 
 use crate::model::observed::{ObservedContainer, Purpose, RunState};
-use crate::model::{AppName, InstanceName, ServiceName};
+use crate::model::{AppName, InstanceName, PortKind, ServiceName};
 use crate::store::{ActivityRecord, ServiceRecord};
 
 use super::app::{App, AppStatus};
 use super::environment::data_url;
 use super::handle::{Engine, EngineError, Result};
-use super::naming::public_host;
-use super::view::{ActivityView, AppView, InstanceState, InstanceView, ServiceView};
+use super::ports::Port;
+use super::ports::routes::{Front, fronts};
+use super::view::{ActivityView, AppView, InstanceState, InstanceView, PortView, ServiceView, SharedFolderView};
 
 impl Engine {
     pub async fn apps(&self) -> Result<Vec<AppView>> {
@@ -61,13 +62,12 @@ impl Engine {
 
     async fn service_view(&self, app: &App, service: &ServiceRecord) -> Result<ServiceView> {
         let status = app.status.borrow().clone();
-        let instances = (0..service.instances).map(|index| self.instance_view(service, index, &status));
+        let instances = (0..service.instances).map(|index| self.instance_view(app, service, index, &status));
         let kind = self.inner().catalog.get(&service.type_name);
         let data = kind.and_then(|kind| kind.data.as_ref());
         let address = data
             .zip(service.front_port)
             .map(|(data, port)| data_url(data, "127.0.0.1", port, service.password.as_deref().unwrap_or_default()));
-        let is_web = data.is_none() && kind.is_some_and(|kind| kind.http_port.is_some());
         Ok(ServiceView {
             name: service.name.clone(),
             type_name: service.type_name.clone(),
@@ -75,7 +75,8 @@ impl Engine {
             instance_count: service.instances,
             memory: service.memory,
             config: config_text(service),
-            urls: if is_web { self.urls(app, service) } else { Vec::new() },
+            shared_folders: self.shared_folders(app, service),
+            urls: self.urls(app, service),
             address,
             in_build_file: service.in_build_file,
             instances: join_all(instances).await,
@@ -84,14 +85,45 @@ impl Engine {
         })
     }
 
-    fn urls(&self, app: &App, service: &ServiceRecord) -> Vec<String> {
-        let public = public_host(&app.name, &service.name);
-        let named = format!("http://{public}:{}", self.inner().config.http_port);
-        let plain = service.front_port.map(|port| format!("http://127.0.0.1:{port}"));
-        std::iter::once(named).chain(plain).collect()
+    fn shared_folders(&self, app: &App, service: &ServiceRecord) -> Vec<SharedFolderView> {
+        let view = |(name, path): (&String, &String)| SharedFolderView {
+            name: name.clone(),
+            path: path.clone(),
+            volume: self.inner().naming.shared_volume(&app.name, name),
+        };
+        service.spec.shared_folders.iter().map(view).collect()
     }
 
-    async fn instance_view(&self, service: &ServiceRecord, index: u32, status: &AppStatus) -> InstanceView {
+    fn urls(&self, app: &App, service: &ServiceRecord) -> Vec<String> {
+        let fronts = fronts(service, &self.inner().catalog).into_iter();
+        let urls = |front: Front<'_>| {
+            let named = self.named_url(app, service, &front.port);
+            named.into_iter().chain([format!("http://127.0.0.1:{}", front.number)])
+        };
+        fronts.filter(|front| front.port.kind == PortKind::Http).flat_map(urls).collect()
+    }
+
+    fn named_url(&self, app: &App, service: &ServiceRecord, port: &Port) -> Option<String> {
+        let host = port.public_hosts(&app.name, &service.name).into_iter().next()?;
+        Some(format!("http://{host}:{}", self.inner().config.http_port))
+    }
+
+    /// The main HTTP port is the service's, not among them.
+    fn own_ports(&self, app: &App, service: &ServiceRecord, index: u32) -> Vec<PortView> {
+        let view = |front: Front<'_>| {
+            let url = match front.port.kind {
+                PortKind::Http => self.named_url(app, service, &front.port)?,
+                PortKind::Tcp => format!("tcp://127.0.0.1:{}", front.number),
+                PortKind::Udp => format!("udp://127.0.0.1:{}", front.number),
+            };
+            Some(PortView { name: front.port.label(), url })
+        };
+        let of_instance =
+            |front: &Front<'_>| !front.port.main && (front.port.kind == PortKind::Http || front.index == index);
+        fronts(service, &self.inner().catalog).into_iter().filter(of_instance).filter_map(view).collect()
+    }
+
+    async fn instance_view(&self, app: &App, service: &ServiceRecord, index: u32, status: &AppStatus) -> InstanceView {
         let name = service.name.instance(index);
         let generation = service.serving.as_ref().map(|version| version.generation);
         let revision = service.serving.as_ref().map(|version| version.revision.clone());
@@ -100,6 +132,7 @@ impl Engine {
         else {
             return absent(name, revision);
         };
+        let ports = self.own_ports(app, service, index);
         let running = matches!(container.state, RunState::Running | RunState::Paused);
         let memory_used = match running {
             true => self.inner().runtime.memory_used(&container.id).await.ok(),
@@ -115,6 +148,7 @@ impl Engine {
             state: state_of(container, status),
             memory_limit: container.memory,
             memory_used,
+            ports,
             ip: container.ip.or_else(|| pod.and_then(|pod| pod.ip)),
             pid: container.pid,
             started_at: container.started_at.clone(),
@@ -156,6 +190,7 @@ fn absent(name: InstanceName, revision: Option<String>) -> InstanceView {
         memory_limit: None,
         memory_used: None,
         ip: None,
+        ports: Vec::new(),
         pid: None,
         started_at: None,
     }

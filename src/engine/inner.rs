@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
 use crate::model::AppName;
-use crate::store::{ActivityRecord, Store};
+use crate::store::{ActivityRecord, ServiceRecord, Store};
 
 use super::app::App;
 use super::clock;
@@ -98,7 +98,7 @@ impl Inner {
     /// Front ports of all applications.
     pub fn taken_ports(&self) -> BTreeSet<u16> {
         let ports =
-            |app: Arc<App>| app.record().services.iter().filter_map(|service| service.front_port).collect::<Vec<_>>();
+            |app: Arc<App>| app.record().services.iter().flat_map(ServiceRecord::front_ports).collect::<Vec<_>>();
         self.all_apps().into_iter().flat_map(ports).collect()
     }
 

@@ -1,6 +1,8 @@
 //! Names of Docker objects and hosts. Containers are found by their labels, never by name;
 //! names are for people, and unique per home.
 
+use std::fmt::Display;
+
 use crate::model::{AppName, InstanceName, ServiceName};
 
 use super::runtime::Purpose;
@@ -26,9 +28,14 @@ impl Naming {
         }
     }
 
-    /// The data of one member.
+    /// The data of one member, or what a code instance keeps.
     pub fn volume(&self, app: &AppName, instance: &InstanceName) -> String {
         format!("dcl-{}-{app}-{}-{}", self.home_id, instance.service, instance.index)
+    }
+
+    /// A folder that services share. Application names have no point, so it is nothing else's name.
+    pub fn shared_volume(&self, app: &AppName, folder: &str) -> String {
+        format!("dcl-{}-{app}.{folder}", self.home_id)
     }
 
     /// The image of a built revision of a service.
@@ -60,14 +67,15 @@ fn hexadecimal(name: &str) -> String {
     name.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What containers call a service: an explicit hosts entry to the application's gateway.
-pub fn internal_host(app: &AppName, service: &ServiceName) -> String {
-    format!("{service}.{app}.dc.internal")
+/// What containers call a service or one of its ports: an explicit hosts entry to the
+/// application's gateway.
+pub fn internal_host(app: &AppName, name: impl Display) -> String {
+    format!("{name}.{app}.dc.internal")
 }
 
-/// What browsers call a service.
-pub fn public_host(app: &AppName, service: &ServiceName) -> String {
-    format!("{service}.{app}.localhost")
+/// What browsers call a service or one of its ports.
+pub fn public_host(app: &AppName, name: impl Display) -> String {
+    format!("{name}.{app}.localhost")
 }
 
 #[cfg(test)]

@@ -1,38 +1,28 @@
 //! From what was observed to routes and listeners.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use crate::model::observed::{ObservedApp, ObservedContainer, Purpose, RunState};
-use crate::model::{Backend, GroupStatus, HttpRoute, ServiceName, TcpRoute, TcpState};
+use crate::model::{GroupStatus, ServiceName, TcpRoute, TcpState};
 use crate::store::{AppRecord, ServiceRecord};
 
 use super::app::App;
 use super::fronts::{Wanted, parse_subnet};
 use super::inner::Inner;
-use super::naming::{internal_host, public_host};
+use super::ports::routes;
+use super::serving::Serving;
 use super::traffic::{Peers, Service};
 
 /// Publishes an application's routes and opens its listeners; returns what is in the way.
-pub async fn publish(
-    inner: &Inner,
-    app: &App,
-    record: &AppRecord,
-    observed: &ObservedApp,
-    responsive: &BTreeSet<String>,
-) -> Vec<String> {
+pub async fn publish(inner: &Inner, app: &App, serving: &Serving<'_>) -> Vec<String> {
+    let (record, observed) = (serving.record, serving.observed);
     if !record.up || record.doomed {
         inner.routes.remove_app(&app.name);
         return inner.fronts.ensure(&app.name, Vec::new()).await;
     }
-    let mut http = BTreeMap::new();
-    for service in web_services(inner, record) {
-        let route = Arc::new(route(inner, app, record, service, observed, responsive));
-        http.insert(public_host(&app.name, &service.name), route.clone());
-        http.insert(internal_host(&app.name, &service.name), route);
-    }
-    inner.routes.set_http(&app.name, http);
+    inner.routes.set_http(&app.name, routes::http(serving, &inner.catalog));
+    inner.routes.set_ports(&app.name, routes::direct(serving, &inner.catalog));
     observed.containers.iter().filter(is_dead).for_each(|container| inner.traffic.abort(&container.id));
     for (service, front_port) in data_services(record) {
         gate_unless_known(inner, app, service, front_port);
@@ -47,49 +37,9 @@ pub fn unsettled(groups: &BTreeMap<ServiceName, GroupStatus>) -> Vec<String> {
     unsettled.map(|(name, status)| format!("{name} waits: {}", reason(status))).collect()
 }
 
-fn web_services<'a>(inner: &'a Inner, record: &'a AppRecord) -> impl Iterator<Item = &'a ServiceRecord> {
-    let is_web = |service: &&ServiceRecord| {
-        inner.catalog.get(&service.type_name).is_some_and(|kind| kind.data.is_none() && kind.http_port.is_some())
-    };
-    record.services.iter().filter(|service| !service.doomed).filter(is_web)
-}
-
 fn data_services(record: &AppRecord) -> impl Iterator<Item = (&ServiceRecord, u16)> {
     let with_port = |service: &'_ ServiceRecord| service.front_port.filter(|_| service.is_data && !service.doomed);
     record.services.iter().filter_map(move |service| Some((service, with_port(service)?)))
-}
-
-fn route(
-    inner: &Inner,
-    app: &App,
-    record: &AppRecord,
-    service: &ServiceRecord,
-    observed: &ObservedApp,
-    responsive: &BTreeSet<String>,
-) -> HttpRoute {
-    let port = inner.catalog.get(&service.type_name).and_then(|kind| kind.http_port).unwrap_or_default();
-    let generation = service.serving.as_ref().map(|version| version.generation);
-    let leaving = app.leaving();
-    let serves = |container: &&ObservedContainer| {
-        let identity = &container.identity;
-        identity.purpose == Purpose::Code
-            && identity.instance.service == service.name
-            && Some(identity.generation) == generation
-            && identity.instance.index < service.instances
-            && container.state == RunState::Running
-            && responsive.contains(&container.id)
-            && !leaving.contains(&container.id)
-    };
-    let backend = |container: &ObservedContainer| {
-        Some(Backend {
-            id: container.id.as_str().into(),
-            instance: container.identity.instance.clone(),
-            addr: SocketAddr::from((container.ip?, port)),
-        })
-    };
-    let mut backends: Vec<Backend> = observed.containers.iter().filter(serves).filter_map(backend).collect();
-    backends.sort_by(|a, b| a.instance.cmp(&b.instance));
-    HttpRoute { app: record.name.clone(), service: service.name.clone(), backends }
 }
 
 /// Requests in flight on a dead instance need not find out by themselves.
@@ -117,17 +67,12 @@ fn listeners(inner: &Inner, record: &AppRecord, observed: &ObservedApp) -> Vec<W
     if let Some((gateway, peers)) = gateway {
         listen(gateway, inner.config.http_port, Service::Http { default_host: None }, peers);
     }
-    for service in web_services(inner, record) {
-        if let Some(port) = service.front_port {
-            let default_host = Some(public_host(&record.name, &service.name));
-            listen(Ipv4Addr::LOCALHOST, port, Service::Http { default_host }, Peers::All);
-        }
-    }
     for (_, front_port) in data_services(record) {
         listen(Ipv4Addr::LOCALHOST, front_port, Service::Tcp { front_port }, Peers::All);
         if let Some((gateway, peers)) = gateway {
             listen(gateway, front_port, Service::Tcp { front_port }, peers);
         }
     }
+    wanted.extend(routes::listeners(record, &inner.catalog, gateway));
     wanted
 }

@@ -8,16 +8,20 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::model::observed::{ObservedApp, Purpose, RunState};
+use crate::model::PortKind;
+use crate::model::observed::{ObservedApp, ObservedContainer, Purpose, RunState};
 use crate::plan::{Observed, Plan, Step};
+use crate::store::AppRecord;
 
 use super::app::{App, AppStatus};
 use super::backoff::Backoff;
 use super::desired::desired;
 use super::execute::execute;
-use super::health::Incarnation;
+use super::health::{Incarnation, Question};
 use super::inner::Inner;
+use super::ports::{self, Port};
 use super::runtime::RuntimeError;
+use super::serving::Serving;
 use super::{aftermath, clock, publish};
 
 /// Looked at again at least this often, should an event have been lost.
@@ -82,7 +86,14 @@ impl Reconciler {
         let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
         holds.extend(publish::unsettled(&groups));
         self.app.status.send_modify(|status| status.observed = observed.clone());
-        holds.extend(publish::publish(&self.inner, &self.app, &record, &observed, &responsive).await);
+        let serving = Serving {
+            record: &record,
+            observed: &observed,
+            responsive: &responsive,
+            leaving: self.app.leaving(),
+            failures: &world.failures,
+        };
+        holds.extend(publish::publish(&self.inner, &self.app, &serving).await);
         if plan.steps.is_empty()
             && self.under_way.is_empty()
             && aftermath::settle(&self.inner, &self.app, &record, &observed).await?
@@ -144,26 +155,31 @@ impl Reconciler {
         UNREACHABLE
     }
 
-    /// Running instances of code services and where they are asked; workers are not asked.
-    fn probed(
-        &self,
-        record: &crate::store::AppRecord,
-        observed: &ObservedApp,
-    ) -> BTreeMap<Incarnation, Option<SocketAddr>> {
+    /// Running instances of code services and what they are asked; workers without ports nothing.
+    fn probed(&self, record: &AppRecord, observed: &ObservedApp) -> BTreeMap<Incarnation, Vec<Question>> {
         let running = observed
             .containers
             .iter()
             .filter(|c| c.identity.purpose == Purpose::Code && matches!(c.state, RunState::Running | RunState::Paused));
-        let incarnation = |container: &crate::model::observed::ObservedContainer| {
-            let service = record.service(&container.identity.instance.service)?;
-            let port = self.inner.catalog.get(&service.type_name).and_then(|kind| kind.http_port);
-            let addr = match port {
-                Some(port) => Some(SocketAddr::from((container.ip?, port))),
-                None => None,
-            };
-            Some((Incarnation { container: container.id.clone(), pid: container.pid }, addr))
+        let incarnation = |container: &ObservedContainer| {
+            let questions = self.questions(record, container)?;
+            Some((Incarnation { container: container.id.clone(), pid: container.pid }, questions))
         };
         running.filter_map(incarnation).collect()
+    }
+
+    /// `None` while it has no address, or when nobody wants it any more.
+    fn questions(&self, record: &AppRecord, container: &ObservedContainer) -> Option<Vec<Question>> {
+        let service = record.service(&container.identity.instance.service)?;
+        let kind = self.inner.catalog.get(&service.type_name)?;
+        let versions = [&service.serving, &service.candidate].into_iter().flatten();
+        let version = versions.into_iter().find(|version| version.generation == container.identity.generation)?;
+        let asked = ports::asked(&version.spec, kind);
+        let question = |port: &Port| {
+            let addr = SocketAddr::from((container.ip?, port.number));
+            Some(if port.kind == PortKind::Http { Question::Http(addr) } else { Question::Tcp(addr) })
+        };
+        asked.iter().map(question).collect()
     }
 }
 

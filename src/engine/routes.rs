@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::model::{AppName, HttpRoute, RouteTable, TcpRoute, TcpState};
 
+use super::ports::routes::PortRoutes;
 use super::traffic::Traffic;
 
 /// The only publisher of route tables.
@@ -18,7 +19,10 @@ struct Parts {
     published: u64,
     /// Application -> host name -> route.
     http: BTreeMap<AppName, BTreeMap<String, Arc<HttpRoute>>>,
+    /// Front port -> master of a data service.
     tcp: BTreeMap<u16, Arc<TcpRoute>>,
+    /// Application -> ports of its code services.
+    ports: BTreeMap<AppName, PortRoutes>,
 }
 
 impl Routes {
@@ -31,6 +35,15 @@ impl Routes {
         self.change(|parts| {
             let changed = parts.http.get(app) != Some(&routes);
             parts.http.insert(app.clone(), routes);
+            changed
+        })
+    }
+
+    /// Replaces the routes of an application's TCP and UDP ports.
+    pub fn set_ports(&self, app: &AppName, routes: PortRoutes) -> u64 {
+        self.change(|parts| {
+            let changed = *parts.ports.get(app).unwrap_or(&PortRoutes::default()) != routes;
+            parts.ports.insert(app.clone(), routes);
             changed
         })
     }
@@ -49,11 +62,12 @@ impl Routes {
         self.lock().tcp.get(&front_port).map(|route| route.state.clone())
     }
 
-    /// Whether requests may be sent to this container.
+    /// Whether requests, connections or datagrams may be sent to this container.
     pub fn lists(&self, container: &str) -> bool {
         let parts = self.lock();
-        let mut backends = parts.http.values().flat_map(BTreeMap::values).flat_map(|route| &route.backends);
-        backends.any(|backend| &*backend.id == container)
+        let requests = parts.http.values().flat_map(BTreeMap::values).flat_map(|route| &route.backends);
+        let direct = parts.ports.values().flat_map(PortRoutes::backends);
+        requests.chain(direct).any(|backend| &*backend.id == container)
     }
 
     /// The newest generation.
@@ -70,7 +84,8 @@ impl Routes {
             let ports: Vec<u16> =
                 parts.tcp.iter().filter(|(_, route)| route.app == *app).map(|(port, _)| *port).collect();
             ports.iter().for_each(|port| drop(parts.tcp.remove(port)));
-            parts.http.remove(app).is_some() || !ports.is_empty()
+            let own = parts.ports.remove(app).is_some_and(|own| own != PortRoutes::default());
+            parts.http.remove(app).is_some() || own || !ports.is_empty()
         })
     }
 
@@ -93,10 +108,16 @@ impl Routes {
 impl Parts {
     fn table(&self) -> RouteTable {
         let hosts = self.http.values().flatten();
+        let ports = || self.ports.values();
         RouteTable {
             generation: self.published + 1,
             http: hosts.map(|(host, route)| (host.clone(), route.clone())).collect(),
-            tcp: self.tcp.iter().map(|(port, route)| (*port, route.clone())).collect(),
+            tcp: self.tcp.iter().chain(ports().flat_map(|own| &own.tcp)).map(copied).collect(),
+            udp: ports().flat_map(|own| &own.udp).map(copied).collect(),
         }
     }
+}
+
+fn copied<T>((port, route): (&u16, &Arc<T>)) -> (u16, Arc<T>) {
+    (*port, route.clone())
 }

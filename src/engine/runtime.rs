@@ -63,8 +63,11 @@ pub struct ContainerSpec {
     pub hosts: Vec<(String, IpAddr)>,
     pub attachment: Attachment,
     pub memory: Option<Memory>,
-    /// (volume, path in the container)
+    /// (volume, path in the container). A new volume takes content and owner of the image's folder.
     pub volumes: Vec<(String, String)>,
+    /// (volume, path below /home/dotcloud) that several containers may have. Nothing of the image
+    /// goes into them; they belong to the platform's user when the container starts.
+    pub shared: Vec<(String, String)>,
 }
 
 /// Something happened to a container of ours. Events are hints to look, never facts to act on.

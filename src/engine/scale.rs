@@ -11,6 +11,7 @@ use crate::store::{AppRecord, ServiceRecord};
 
 use super::app::App;
 use super::handle::{Engine, EngineError, Result};
+use super::ports::claim::Claim;
 use super::reconcile::in_full;
 use super::view::ScaleWish;
 
@@ -35,7 +36,7 @@ impl Engine {
             accepted.push(self.check(&record, wish, large, &mut notes)?);
         }
         self.check_use(&app, &accepted).await?;
-        app.change(&inner.store, |record| apply(record, &accepted)).await?;
+        self.record_scale(&app, &accepted).await?;
         for wish in &accepted {
             for (key, value) in described(wish) {
                 let details = [("service", wish.service.to_string()), ("scale", key.to_owned()), ("value", value)];
@@ -44,6 +45,18 @@ impl Engine {
         }
         self.apply_memory(&app, &accepted).await?;
         Ok(notes)
+    }
+
+    /// New instances of services with ports get numbers of the front.
+    async fn record_scale(&self, app: &Arc<App>, wishes: &[ScaleWish]) -> Result<()> {
+        let inner = self.inner();
+        let _one_at_a_time = inner.choosing_ports.lock().await;
+        let mut claim = Claim { home_id: &inner.config.home_id, app: &app.name, taken: inner.taken_ports() };
+        let edit = |record: &mut AppRecord| {
+            apply(record, wishes)?;
+            claim.complete_newest(record, &inner.catalog).map_err(EngineError::Invalid)
+        };
+        app.change(&inner.store, edit).await
     }
 
     /// Whether limits above 4G are accepted.

@@ -1,17 +1,21 @@
 //! Container specifications of instances, pods and members, from the store's record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::catalog::{DataSpec, ServiceType};
-use crate::model::InstanceName;
 use crate::model::observed::ObservedNetwork;
+use crate::model::{InstanceName, ServiceSpec};
 use crate::store::{AppRecord, ServiceRecord, Version};
 
 use super::environment;
 use super::inner::Inner;
 use super::naming::internal_host;
+use super::ports;
 use super::runtime::{Attachment, ContainerSpec, Identity, Purpose, RuntimeError};
+
+/// Where an instance finds the volume that keeps its `~/data` (`templates/_common/data`).
+const KEPT_PATH: &str = "/var/dotcloud/kept";
 
 /// Something the record names is not there.
 fn missing(what: String) -> RuntimeError {
@@ -44,8 +48,15 @@ impl Specs<'_> {
             image: version.image.clone(),
             memory: Some(service.memory),
             attachment: Attachment::Network { name: self.network.name.clone(), ip: None },
+            volumes: vec![(self.inner.naming.volume(&self.record.name, instance), KEPT_PATH.to_owned())],
+            shared: self.shared(&version.spec),
             ..self.base(instance, Purpose::Code, generation)
         })
+    }
+
+    fn shared(&self, spec: &ServiceSpec) -> Vec<(String, String)> {
+        let volume = |name: &String| self.inner.naming.shared_volume(&self.record.name, name);
+        spec.shared_folders.iter().map(|(name, path)| (volume(name), path.clone())).collect()
     }
 
     /// The idle container that owns a member's address.
@@ -95,13 +106,23 @@ impl Specs<'_> {
             attachment: Attachment::Default,
             memory: None,
             volumes: Vec::new(),
+            shared: Vec::new(),
         }
     }
 
     /// Docker's `host-gateway` is the wrong bridge, so every name leads to this network's gateway.
     fn hosts(&self) -> Vec<(String, IpAddr)> {
-        let gateway = IpAddr::V4(self.network.gateway);
-        self.record.services.iter().map(|service| (internal_host(&self.record.name, &service.name), gateway)).collect()
+        let app = &self.record.name;
+        let ports = |service: &ServiceRecord| {
+            let kind = self.inner.catalog.get(&service.type_name);
+            kind.map(|kind| ports::of(service.newest_spec(), kind)).unwrap_or_default()
+        };
+        let mut names = BTreeSet::new();
+        for service in &self.record.services {
+            names.insert(internal_host(app, &service.name));
+            names.extend(ports(service).iter().flat_map(|port| port.internal_hosts(app, &service.name)));
+        }
+        names.into_iter().map(|name| (name, IpAddr::V4(self.network.gateway))).collect()
     }
 
     fn service(&self, instance: &InstanceName) -> Result<&ServiceRecord, RuntimeError> {

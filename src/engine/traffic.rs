@@ -19,6 +19,8 @@ pub enum Service {
     Http { default_host: Option<String> },
     /// The TCP route of this front port.
     Tcp { front_port: u16 },
+    /// The UDP route of this front port.
+    Udp { front_port: u16 },
 }
 
 /// Who may connect; others are refused.

@@ -29,7 +29,10 @@ pub struct ServiceView {
     pub memory: Memory,
     /// The build file's `config`, as text; empty and default values are left out.
     pub config: BTreeMap<String, String>,
-    /// `http://www.<app>.localhost:<port>` and the same as `127.0.0.1:port`; empty without HTTP.
+    /// What its instances have in common with one another, by name.
+    pub shared_folders: Vec<SharedFolderView>,
+    /// `http://www.<app>.localhost:<port>` and the same as `127.0.0.1:port`, then those of further
+    /// HTTP ports; empty without HTTP.
     pub urls: Vec<String>,
     /// The stable address of a data service, with login and password: `redis://root:pw@127.0.0.1:20001`.
     pub address: Option<String>,
@@ -40,6 +43,15 @@ pub struct ServiceView {
     pub group: Option<GroupStatus>,
     /// Failovers of this service, oldest first.
     pub receipts: Vec<Receipt>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SharedFolderView {
+    pub name: String,
+    /// In every instance.
+    pub path: String,
+    /// Docker's name of it.
+    pub volume: String,
 }
 
 #[derive(Debug, Clone)]
@@ -55,8 +67,17 @@ pub struct InstanceView {
     /// Bytes in use; `None` when it does not run.
     pub memory_used: Option<u64>,
     pub ip: Option<std::net::Ipv4Addr>,
+    /// The build file's ports, as they are reached from the host.
+    pub ports: Vec<PortView>,
     pub pid: Option<u32>,
     pub started_at: Option<String>,
+}
+
+/// A port of one instance: `tcp://127.0.0.1:20001`; an HTTP port is shared by all instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortView {
+    pub name: String,
+    pub url: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

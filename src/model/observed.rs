@@ -36,6 +36,22 @@ pub enum RunState {
     Exited { code: i64, oom_killed: bool },
 }
 
+/// How an instance ends whose `~/data` another one has (`templates/_common/data`): it is to be
+/// started again when that one is gone.
+pub const DATA_IN_USE: i64 = 72;
+
+impl RunState {
+    /// It waits, ended, for its `~/data`.
+    pub fn waits_for_data(self) -> bool {
+        matches!(self, Self::Exited { code: DATA_IN_USE, oom_killed: false })
+    }
+
+    /// Its processes are there; paused ones as well.
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
+}
+
 /// A container as it is now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObservedContainer {

@@ -15,6 +15,8 @@ pub struct RouteTable {
     pub http: HashMap<String, Arc<HttpRoute>>,
     /// Front port -> data service or TCP port.
     pub tcp: HashMap<u16, Arc<TcpRoute>>,
+    /// Front port -> UDP port of one instance.
+    pub udp: HashMap<u16, Arc<UdpRoute>>,
 }
 
 /// One web service and the instances that may serve it.
@@ -35,7 +37,7 @@ pub struct Backend {
     pub addr: SocketAddr,
 }
 
-/// The stable address of a data service.
+/// The stable address of a data service, or of one instance's TCP port.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TcpRoute {
     pub app: AppName,
@@ -48,8 +50,20 @@ pub struct TcpRoute {
 pub enum TcpState {
     /// To this member. A session opened under an older epoch, or to another address, is reset.
     Open { master: SocketAddr, epoch: u64 },
+    /// To this one instance of a code service, which no other stands in for. Its sessions are
+    /// left alone whatever comes after it, until they end or the route goes.
+    Instance(Backend),
     /// Sessions are reset; new connections wait (bounded) until the state changes.
     Gated,
     /// New connections are closed at once; the reason is for the log and `info`.
     Refused { why: String },
+}
+
+/// The stable address of one instance's UDP port.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UdpRoute {
+    pub app: AppName,
+    pub service: ServiceName,
+    /// Where datagrams go; `None` drops them.
+    pub instance: Option<Backend>,
 }

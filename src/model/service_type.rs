@@ -29,5 +29,19 @@ pub const PLATFORM_TYPES: &[&str] = &[
     "static",
 ];
 
+/// Those of them that keep state: created by the first push, never touched by later ones.
+pub const DATA_TYPES: &[&str] = &[
+    "memcached",
+    "mongodb",
+    "mysql",
+    "mysql-masterslave",
+    "postgis",
+    "postgresql",
+    "rabbitmq",
+    "redis",
+    "smtp",
+    "solr",
+];
+
 /// Types the platform had withdrawn: still understood, with a warning.
 pub const RETIRED_TYPES: &[&str] = &["opa"];

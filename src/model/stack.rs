@@ -31,7 +31,12 @@ pub struct ServiceSpec {
     /// Per type; scalars are kept as text (`2.10` stays `2.10`), lists and mappings as they are.
     /// Both spellings of a key are one: `ruby-version` is found as `ruby_version`.
     pub config: BTreeMap<String, serde_json::Value>,
+    /// `config.shared_folders`: name -> where all instances have it, an absolute path below the
+    /// home folder.
+    #[serde(default)]
+    pub shared_folders: BTreeMap<String, String>,
     pub environment: BTreeMap<String, String>,
+    /// Names as written; no two of them make the same [`port_variable`].
     pub ports: BTreeMap<String, PortKind>,
     pub processes: Processes,
     pub exclude_bundler_groups: Vec<String>,
@@ -57,6 +62,11 @@ pub enum Processes {
     Unset,
     Single(String),
     Named(BTreeMap<String, String>),
+}
+
+/// What a port's name becomes in variables: `mc-admin` is `MC_ADMIN`, in `PORT_MC_ADMIN`.
+pub fn port_variable(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
 }
 
 impl Stack {

@@ -1,8 +1,10 @@
 //! Code services: instances of the serving generation, those of a candidate beside them,
 //! and the retirement of all others.
 
+use std::collections::BTreeSet;
+
 use crate::model::InstanceName;
-use crate::model::observed::{ObservedContainer, Purpose, RunState};
+use crate::model::observed::{DATA_IN_USE, ObservedContainer, Purpose, RunState};
 
 use super::{DesiredService, Observed, Plan, Step, set_memory};
 
@@ -11,17 +13,21 @@ pub(super) struct Code<'a> {
     pub service: &'a DesiredService,
     pub serving: Option<u64>,
     pub candidate: Option<u64>,
+    pub handing_over: &'a BTreeSet<u32>,
     pub observed: &'a Observed,
 }
 
 pub(super) fn plan(code: &Code<'_>, plan: &mut Plan) {
     for index in 0..code.service.instances {
         let instance = code.service.name.instance(index);
-        if let Some(generation) = code.serving {
-            code.keep_serving(&instance, generation, plan);
-        }
-        if let Some(generation) = code.candidate {
-            code.bring_up_candidate(&instance, generation, plan);
+        match (code.serving, code.candidate) {
+            (serving, Some(candidate)) if code.handing_over.contains(&index) => {
+                code.hand_over(&instance, serving, candidate, plan);
+            }
+            (serving, candidate) => {
+                serving.into_iter().for_each(|generation| code.keep_serving(&instance, generation, plan));
+                candidate.into_iter().for_each(|generation| code.bring_up_candidate(&instance, generation, plan));
+            }
         }
     }
     for container in code.containers() {
@@ -48,9 +54,11 @@ impl Code<'_> {
             return plan.step(Step::StartInstance { instance: instance.clone(), generation }, cause);
         };
         match container.state {
+            state if state.waits_for_data() && self.candidate_lives(instance) => {
+                plan.hold(instance, "the new version has its ~/data");
+            }
             RunState::Exited { code, oom_killed } => {
-                let step = Step::ReviveInstance { instance: instance.clone(), container: container.id.clone() };
-                plan.step(step, exit_cause(code, oom_killed));
+                plan.step(revive(container), exit_cause(code, oom_killed));
             }
             RunState::Created => {
                 plan.step(
@@ -62,6 +70,26 @@ impl Code<'_> {
         }
     }
 
+    fn candidate_lives(&self, instance: &InstanceName) -> bool {
+        let candidate = self.candidate.and_then(|generation| self.find(instance, generation));
+        candidate.is_some_and(|container| container.state.is_alive())
+    }
+
+    /// One container after the other has the directory: the old one stops before the new one
+    /// is started again, and is kept, should the new one fail.
+    fn hand_over(&self, instance: &InstanceName, serving: Option<u64>, candidate: u64, plan: &mut Plan) {
+        let old = serving.and_then(|generation| self.find(instance, generation));
+        let new = self.find(instance, candidate);
+        match (old.filter(|old| old.state.is_alive()), new) {
+            (Some(old), _) => {
+                let step = Step::StopInstance { instance: instance.clone(), container: old.id.clone() };
+                plan.step(step, format!("its ~/data goes to generation {candidate}"));
+            }
+            (None, Some(new)) if new.state.waits_for_data() => plan.step(revive(new), "its ~/data is free"),
+            (None, _) => self.bring_up_candidate(instance, candidate, plan),
+        }
+    }
+
     /// A candidate that ended is not started again: its deployment fails.
     fn bring_up_candidate(&self, instance: &InstanceName, generation: u64, plan: &mut Plan) {
         let Some(container) = self.find(instance, generation) else {
@@ -69,6 +97,7 @@ impl Code<'_> {
                 .step(Step::StartInstance { instance: instance.clone(), generation }, "a new version is deployed");
         };
         match container.state {
+            state if state.waits_for_data() => plan.hold(instance, "the new version waits for ~/data"),
             RunState::Exited { code, oom_killed } => {
                 plan.hold(instance, format!("the new version ended: {}", exit_cause(code, oom_killed)));
             }
@@ -118,9 +147,14 @@ fn retire(container: &ObservedContainer) -> Step {
     Step::Retire { instance: container.identity.instance.clone(), container: container.id.clone() }
 }
 
+fn revive(container: &ObservedContainer) -> Step {
+    Step::ReviveInstance { instance: container.identity.instance.clone(), container: container.id.clone() }
+}
+
 pub(super) fn exit_cause(code: i64, oom_killed: bool) -> String {
     match (code, oom_killed) {
         (_, true) => "it was killed for using more memory than its limit".to_owned(),
+        (DATA_IN_USE, false) => "its ~/data was in use".to_owned(),
         (137, false) => "it was killed".to_owned(),
         (code, false) => format!("it ended with exit code {code}"),
     }

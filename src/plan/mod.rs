@@ -10,7 +10,7 @@ mod data;
 mod step;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::observed::{ObservedApp, ObservedContainer};
@@ -41,6 +41,8 @@ pub enum DesiredKind {
         serving: Option<u64>,
         /// Generation that is being deployed beside it.
         candidate: Option<u64>,
+        /// Instances whose `~/data` goes over to the candidate now, before it answers.
+        handing_over: BTreeSet<u32>,
     },
     Data {
         group: GroupBrief,
@@ -62,7 +64,7 @@ pub struct GroupBrief {
 pub struct Observed {
     pub app: ObservedApp,
     /// Containers (by id) that answered their readiness probe since they were started.
-    pub responsive: std::collections::BTreeSet<String>,
+    pub responsive: BTreeSet<String>,
     /// Targets of steps that failed lately, by [`Step::target`].
     pub failures: BTreeMap<String, Failure>,
 }
@@ -95,8 +97,8 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Duration) -> Plan {
 
 fn plan_service(service: &DesiredService, observed: &Observed, plan: &mut Plan) {
     match &service.kind {
-        DesiredKind::Code { serving, candidate } => {
-            code::plan(&code::Code { service, serving: *serving, candidate: *candidate, observed }, plan);
+        DesiredKind::Code { serving, candidate, handing_over } => {
+            code::plan(&code::Code { service, serving: *serving, candidate: *candidate, handing_over, observed }, plan);
         }
         DesiredKind::Data { group } => data::plan(service, *group, observed, plan),
     }

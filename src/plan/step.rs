@@ -35,6 +35,11 @@ pub enum Step {
         instance: InstanceName,
         container: String,
     },
+    /// Wait until it has no request in flight and stop it; it can be started again.
+    StopInstance {
+        instance: InstanceName,
+        container: String,
+    },
     /// Wait until it has no request in flight, stop it, remove it.
     Retire {
         instance: InstanceName,
@@ -89,6 +94,7 @@ impl Step {
             Self::StartInstance { instance, generation } => format!("{instance} generation {generation}"),
             Self::RestartMember { container, .. }
             | Self::ReviveInstance { container, .. }
+            | Self::StopInstance { container, .. }
             | Self::Retire { container, .. }
             | Self::Remove { container, .. } => container.clone(),
             Self::SetMemory { container, .. } => format!("{container} memory"),

@@ -1,5 +1,7 @@
 //! Plans compared as text.
 
+mod hand_over;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use super::*;
-use crate::model::observed::{Identity, ObservedNetwork, Purpose, RunState};
+use crate::model::observed::{DATA_IN_USE, Identity, ObservedNetwork, Purpose, RunState};
 
 const RUNNING: RunState = RunState::Running;
 const KILLED: RunState = RunState::Exited { code: 137, oom_killed: false };
@@ -52,7 +54,8 @@ fn service(name: &str, instances: u32, kind: DesiredKind) -> DesiredService {
 }
 
 fn code(instances: u32, serving: Option<u64>, candidate: Option<u64>) -> Desired {
-    Desired { up: true, services: vec![service("www", instances, DesiredKind::Code { serving, candidate })] }
+    let kind = DesiredKind::Code { serving, candidate, handing_over: BTreeSet::new() };
+    Desired { up: true, services: vec![service("www", instances, kind)] }
 }
 
 fn data(instances: u32, brisk: bool, master: Option<u32>) -> Desired {
@@ -246,6 +249,10 @@ fn take(step: &Step, world: &mut Observed) {
         }
         Step::RestartMember { container, .. } | Step::ReviveInstance { container, .. } => {
             world.app.containers.iter_mut().filter(|c| c.id == *container).for_each(|c| c.state = RUNNING);
+        }
+        Step::StopInstance { container, .. } => {
+            let stopped = RunState::Exited { code: 0, oom_killed: false };
+            world.app.containers.iter_mut().filter(|c| c.id == *container).for_each(|c| c.state = stopped);
         }
         Step::Retire { container, .. } | Step::Remove { container, .. } => gone(world, container),
         Step::Discard { containers, .. } => containers.iter().for_each(|id| gone(world, id)),

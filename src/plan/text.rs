@@ -15,6 +15,7 @@ impl Step {
             | Self::RestartMember { instance, .. }
             | Self::StartInstance { instance, .. }
             | Self::ReviveInstance { instance, .. }
+            | Self::StopInstance { instance, .. }
             | Self::Retire { instance, .. }
             | Self::Discard { instance, .. }
             | Self::SetMemory { instance, .. } => instance.to_string(),
@@ -32,6 +33,7 @@ impl fmt::Display for Step {
             Self::RestartMember { instance, .. } => write!(f, "start the server of {instance} again"),
             Self::StartInstance { instance, generation } => write!(f, "start {instance} of generation {generation}"),
             Self::ReviveInstance { instance, .. } => write!(f, "start {instance} again"),
+            Self::StopInstance { instance, container } => write!(f, "drain and stop {instance} ({})", short(container)),
             Self::Retire { instance, container } => write!(f, "drain and remove {instance} ({})", short(container)),
             Self::Remove { name, .. } => write!(f, "remove {name}"),
             Self::Discard { instance, .. } => write!(f, "discard {instance} with its data"),

@@ -15,6 +15,8 @@ pub struct ProxyConfig {
     pub http_park: Duration,
     /// How long a new TCP connection waits while its route is gated.
     pub tcp_park: Duration,
+    /// How long a UDP session lasts after its last datagram.
+    pub udp_idle: Duration,
     /// Bytes of a request body; more is refused with 413.
     pub body_limit: u64,
 }
@@ -27,6 +29,7 @@ impl Default for ProxyConfig {
             connect_timeout: Duration::from_secs(2),
             http_park: Duration::ZERO,
             tcp_park: Duration::from_secs(10),
+            udp_idle: Duration::from_secs(60),
             body_limit: 100 * 1024 * 1024,
         }
     }

@@ -86,6 +86,16 @@ pub(super) fn bind(addr: SocketAddr) -> Result<std::net::TcpListener, ProxyError
     bound().map(Into::into).map_err(|source| ProxyError::Bind { addr, source })
 }
 
+/// Binds for datagrams; the socket does not block.
+pub(super) fn bind_udp(addr: SocketAddr) -> Result<std::net::UdpSocket, ProxyError> {
+    let bound = || -> io::Result<std::net::UdpSocket> {
+        let socket = std::net::UdpSocket::bind(addr)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    bound().map_err(|source| ProxyError::Bind { addr, source })
+}
+
 /// Accepts until the task is ended.
 pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, post: Post) {
     let default_host: Option<Rc<str>> = match &post.duty {

@@ -3,6 +3,7 @@
 //! ```text
 //! HTTP:  accept -> route(host) -> pick -> forward     http.rs, service.rs, forward.rs
 //! TCP:   accept -> master(port) -> copy               tcp.rs, pump.rs
+//! UDP:   receive -> session(client) -> instance(port) udp.rs
 //! ```
 //!
 //! The engine publishes immutable [`RouteTable`]s and reads back what all threads have
@@ -38,6 +39,7 @@ mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 mod upload;
 mod websocket;
 mod worker;
@@ -57,7 +59,7 @@ pub use config::ProxyConfig;
 pub use error::ProxyError;
 pub use health::{BackendFailure, FailureKind};
 pub use listen::{Allow, ListenerId, Listening};
-pub use report::{BackendReport, HttpReport, ProxyReport, TcpReport};
+pub use report::{BackendReport, HttpReport, ProxyReport, TcpReport, UdpReport};
 pub use tcp::TcpMilestones;
 
 use backend::LiveBackend;
@@ -226,12 +228,37 @@ impl Proxy {
         self.listen(addr, allow, Duty::Tcp { front_port }).await
     }
 
+    /// Relays datagrams for the UDP route of `front_port` (a key of [`RouteTable::udp`]). All of
+    /// them are one thread's work.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn listen_udp(
+        &self,
+        addr: SocketAddr,
+        front_port: u16,
+        allow: Option<Allow>,
+    ) -> Result<Listening, ProxyError> {
+        let share = |source| ProxyError::Share { addr, source };
+        let socket = listen::bind_udp(addr)?;
+        let listening = self.listening(socket.local_addr().map_err(share)?);
+        let thread = &self.inner.threads[usize::from(front_port) % self.inner.threads.len()];
+        let (done, answer) = oneshot::channel();
+        let order = Order::Relay { id: listening.id, socket, front_port, allow, done };
+        thread.orders.send(order).map_err(|_| ProxyError::Stopped)?;
+        answer.await.map_err(|_| ProxyError::Stopped)?.map_err(share)?;
+        Ok(listening)
+    }
+
+    fn listening(&self, addr: SocketAddr) -> Listening {
+        Listening { id: ListenerId(self.inner.last_listener.fetch_add(1, Ordering::Relaxed)), addr }
+    }
+
     async fn listen(&self, addr: SocketAddr, allow: Option<Allow>, duty: Duty) -> Result<Listening, ProxyError> {
         let share = |source| ProxyError::Share { addr, source };
         let listener = listen::bind(addr)?;
         let post = Post { addr: listener.local_addr().map_err(share)?, duty, allow };
-        let listening =
-            Listening { id: ListenerId(self.inner.last_listener.fetch_add(1, Ordering::Relaxed)), addr: post.addr };
+        let listening = self.listening(post.addr);
         for thread in &self.inner.threads {
             if let Err(error) = thread.share(listening, &listener, &post).await {
                 self.unlisten(listening.id).await;

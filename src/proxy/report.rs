@@ -8,7 +8,7 @@ use crate::model::{AppName, InstanceName, ServiceName};
 
 use super::backend::LiveBackend;
 use super::service::LiveService;
-use super::table::{LiveTcp, Registry};
+use super::table::{LiveTcp, LiveUdp, Registry};
 
 #[derive(Debug, Clone, Default)]
 pub struct ProxyReport {
@@ -16,6 +16,7 @@ pub struct ProxyReport {
     pub generation: u64,
     pub http: Vec<HttpReport>,
     pub tcp: Vec<TcpReport>,
+    pub udp: Vec<UdpReport>,
 }
 
 /// One web service in the current table. Counts grow as long as a table lists the service.
@@ -67,6 +68,21 @@ pub struct TcpReport {
     pub bytes_to_client: u64,
 }
 
+/// One UDP port of the front in the current table. A session is what one client's datagrams and
+/// the answers to them make.
+#[derive(Debug, Clone)]
+pub struct UdpReport {
+    pub front_port: u16,
+    pub app: AppName,
+    pub service: ServiceName,
+    /// Sessions that were not idle for too long.
+    pub sessions: u64,
+    pub to_instance: u64,
+    pub to_client: u64,
+    /// Datagrams from clients that went nowhere.
+    pub dropped: u64,
+}
+
 pub(super) fn compile(registry: &Registry, generation: u64) -> ProxyReport {
     let table = registry.current();
     let mut http: BTreeMap<(AppName, ServiceName), HttpReport> = BTreeMap::new();
@@ -85,7 +101,24 @@ pub(super) fn compile(registry: &Registry, generation: u64) -> ProxyReport {
     }
     let mut tcp: Vec<TcpReport> = table.tcp_routes().map(|(port, live)| of_front(port, live)).collect();
     tcp.sort_by_key(|front| front.front_port);
-    ProxyReport { generation, http: http.into_values().collect(), tcp }
+    let mut udp: Vec<UdpReport> = table.udp_routes().map(|(port, live)| of_udp(port, live)).collect();
+    udp.sort_by_key(|front| front.front_port);
+    ProxyReport { generation, http: http.into_values().collect(), tcp, udp }
+}
+
+fn of_udp(front_port: u16, live: &LiveUdp) -> UdpReport {
+    let counts = &live.front.counts;
+    let closed = counts.sum(|counts| &counts.closed);
+    let opened = counts.sum(|counts| &counts.opened);
+    UdpReport {
+        front_port,
+        app: live.route.app.clone(),
+        service: live.route.service.clone(),
+        sessions: opened.saturating_sub(closed),
+        to_instance: counts.sum(|counts| &counts.to_instance),
+        to_client: counts.sum(|counts| &counts.to_client),
+        dropped: counts.sum(|counts| &counts.dropped),
+    }
 }
 
 fn of_service(live: &LiveService) -> HttpReport {

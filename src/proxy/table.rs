@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
-use crate::model::{AppName, Backend, HttpRoute, RouteTable, ServiceName, TcpRoute};
+use crate::model::{AppName, Backend, HttpRoute, RouteTable, ServiceName, TcpRoute, UdpRoute};
 
 use super::backend::LiveBackend;
 use super::service::{LiveRoute, LiveService};
 use super::tcp::TcpFront;
+use super::udp::UdpFront;
 
 /// How many labels a wildcard domain may stand for (platform.md, §8).
 const WILDCARD_DEPTH: usize = 5;
@@ -18,12 +19,19 @@ pub(super) struct LiveTable {
     pub generation: u64,
     http: HashMap<String, Arc<LiveRoute>>,
     tcp: HashMap<u16, LiveTcp>,
+    udp: HashMap<u16, LiveUdp>,
 }
 
 #[derive(Debug)]
 pub(super) struct LiveTcp {
     pub route: Arc<TcpRoute>,
     pub front: Arc<TcpFront>,
+}
+
+#[derive(Debug)]
+pub(super) struct LiveUdp {
+    pub route: Arc<UdpRoute>,
+    pub front: Arc<UdpFront>,
 }
 
 /// Compiles tables; remembers what must survive from one to the next.
@@ -77,6 +85,14 @@ impl LiveTable {
         self.tcp.iter().map(|(port, live)| (*port, live))
     }
 
+    pub fn udp(&self, front_port: u16) -> Option<&LiveUdp> {
+        self.udp.get(&front_port)
+    }
+
+    pub fn udp_routes(&self) -> impl Iterator<Item = (u16, &LiveUdp)> {
+        self.udp.iter().map(|(port, live)| (*port, live))
+    }
+
     pub fn routes(&self) -> impl Iterator<Item = &Arc<LiveRoute>> {
         self.http.values()
     }
@@ -111,7 +127,8 @@ impl Registry {
         let generation = table.generation.max(self.current.generation + 1);
         let http = self.compile_http(table.http);
         let tcp = self.compile_tcp(table.tcp);
-        let next = Arc::new(LiveTable { generation, http, tcp });
+        let udp = self.compile_udp(table.udp);
+        let next = Arc::new(LiveTable { generation, http, tcp, udp });
         let old = std::mem::replace(&mut self.current, next);
         self.backends.retain(|backend| backend.strong_count() > 0);
         Change { table: Arc::clone(&self.current), gone: self.absentees(&old) }
@@ -157,6 +174,16 @@ impl Registry {
             let kept = self.current.tcp(port).filter(|old| same_service(&old.route, &route));
             let front = kept.map_or_else(|| Arc::new(TcpFront::new(self.threads)), |old| Arc::clone(&old.front));
             (port, LiveTcp { route, front })
+        };
+        routes.into_iter().map(compile).collect()
+    }
+
+    fn compile_udp(&self, routes: HashMap<u16, Arc<UdpRoute>>) -> HashMap<u16, LiveUdp> {
+        let same = |old: &&LiveUdp, new: &UdpRoute| old.route.app == new.app && old.route.service == new.service;
+        let compile = |(port, route): (u16, Arc<UdpRoute>)| {
+            let kept = self.current.udp(port).filter(|old| same(old, &route));
+            let front = kept.map_or_else(|| Arc::new(UdpFront::new(self.threads)), |old| Arc::clone(&old.front));
+            (port, LiveUdp { route, front })
         };
         routes.into_iter().map(compile).collect()
     }

@@ -2,6 +2,8 @@
 //!
 //! A session belongs to one (master, epoch). When a table no longer says so, the session is
 //! reset before the table is acknowledged: after that no byte of it reaches the old master.
+//! A session with one instance of a code service lasts as long as the route does, wherever that
+//! leads by then: there is no other that its bytes could hurt.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -59,9 +61,9 @@ pub struct TcpMilestones {
 
 /// Where a session leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Goal {
-    master: SocketAddr,
-    epoch: u64,
+enum Goal {
+    Master { addr: SocketAddr, epoch: u64 },
+    Instance { addr: SocketAddr },
 }
 
 /// The running sessions of one thread.
@@ -73,6 +75,7 @@ pub(super) struct Sessions {
 
 struct Session {
     front_port: u16,
+    front: Arc<TcpFront>,
     goal: Goal,
     task: JoinHandle<()>,
 }
@@ -119,16 +122,16 @@ async fn find_master(worker: &Worker, client: &TcpStream, front_port: u16) -> Op
                 tracing::info!(front_port, app = %live.route.app, service = %live.route.service, why, "connection refused");
                 return None;
             }
-            TcpState::Open { master, epoch } => {
-                let goal = Goal { master: *master, epoch: *epoch };
-                if let Some(stream) = dial(worker, goal.master, deadline).await
-                    && leads_to(&worker.table(), front_port, goal)
+            TcpState::Gated => deadline,
+            open => {
+                let goal = Goal::of(open)?;
+                if let Some(stream) = dial(worker, goal.addr(), deadline).await
+                    && is_goal(&worker.table(), front_port, goal)
                 {
                     return Some((Arc::clone(&live.front), goal, stream));
                 }
                 deadline.min(Instant::now() + REDIAL)
             }
-            TcpState::Gated => deadline,
         };
         if Instant::now() >= deadline {
             return None;
@@ -162,9 +165,46 @@ async fn hung_up(client: &TcpStream) {
     }
 }
 
-fn leads_to(table: &LiveTable, front_port: u16, goal: Goal) -> bool {
-    let open = TcpState::Open { master: goal.master, epoch: goal.epoch };
-    table.tcp(front_port).is_some_and(|live| live.route.state == open)
+/// Whether new sessions lead there.
+fn is_goal(table: &LiveTable, front_port: u16, goal: Goal) -> bool {
+    table.tcp(front_port).is_some_and(|live| Goal::of(&live.route.state) == Some(goal))
+}
+
+/// Whether a session may go on under this table.
+fn is_allowed(table: &LiveTable, session: &Session) -> bool {
+    match session.goal {
+        Goal::Master { .. } => is_goal(table, session.front_port, session.goal),
+        // The same front: a number that went to another service has a new one.
+        Goal::Instance { .. } => {
+            table.tcp(session.front_port).is_some_and(|live| Arc::ptr_eq(&live.front, &session.front))
+        }
+    }
+}
+
+// === impl Goal ===
+
+impl Goal {
+    fn of(state: &TcpState) -> Option<Self> {
+        match state {
+            TcpState::Open { master, epoch } => Some(Self::Master { addr: *master, epoch: *epoch }),
+            TcpState::Instance(backend) => Some(Self::Instance { addr: backend.addr }),
+            TcpState::Gated | TcpState::Refused { .. } => None,
+        }
+    }
+
+    fn addr(self) -> SocketAddr {
+        match self {
+            Self::Master { addr, .. } | Self::Instance { addr } => addr,
+        }
+    }
+
+    /// Instances have none.
+    fn epoch(self) -> u64 {
+        match self {
+            Self::Master { epoch, .. } => epoch,
+            Self::Instance { .. } => 0,
+        }
+    }
 }
 
 // === impl Sessions ===
@@ -173,16 +213,16 @@ impl Sessions {
     fn begin(&self, worker: &Rc<Worker>, front_port: u16, front: Arc<TcpFront>, goal: Goal, ends: Ends) {
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
-        front.opened(worker.index, goal.epoch);
-        let entry = Entry { worker: Rc::clone(worker), front, id };
-        let task = tokio::task::spawn_local(run(entry, goal.epoch, ends));
-        self.running.borrow_mut().insert(id, Session { front_port, goal, task });
+        front.opened(worker.index, goal.epoch());
+        let entry = Entry { worker: Rc::clone(worker), front: Arc::clone(&front), id };
+        let task = tokio::task::spawn_local(run(entry, goal.epoch(), ends));
+        self.running.borrow_mut().insert(id, Session { front_port, front, goal, task });
     }
 
     /// Ends the sessions that the table does not allow; they are gone when the returned
     /// tasks are.
     pub fn cut_forbidden(&self, table: &LiveTable) -> Vec<JoinHandle<()>> {
-        let forbidden = |_: &u64, session: &mut Session| !leads_to(table, session.front_port, session.goal);
+        let forbidden = |_: &u64, session: &mut Session| !is_allowed(table, session);
         let cut: Vec<_> = self.running.borrow_mut().extract_if(forbidden).map(|(_, session)| session.task).collect();
         cut.iter().for_each(JoinHandle::abort);
         cut

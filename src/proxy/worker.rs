@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 
 use super::config::ProxyConfig;
 use super::health::BackendFailure;
-use super::listen::{self, ListenerId, Post};
+use super::listen::{self, Allow, ListenerId, Post};
 use super::pool::Pool;
 use super::table::LiveTable;
 use super::tcp::Sessions;
+use super::udp;
 
 /// What all threads may read.
 pub(super) struct Shared {
@@ -30,6 +31,14 @@ pub(super) enum Order {
         id: ListenerId,
         listener: std::net::TcpListener,
         post: Post,
+        done: oneshot::Sender<std::io::Result<()>>,
+    },
+    /// Relay datagrams; said to one thread alone, because a client's session is on one thread.
+    Relay {
+        id: ListenerId,
+        socket: std::net::UdpSocket,
+        front_port: u16,
+        allow: Option<Allow>,
         done: oneshot::Sender<std::io::Result<()>>,
     },
     Unlisten {
@@ -149,6 +158,9 @@ impl Worker {
                 // Whoever asked may have stopped waiting.
                 let _ = done.send(self.listen(id, listener, post));
             }
+            Order::Relay { id, socket, front_port, allow, done } => {
+                let _ = done.send(self.relay(id, socket, front_port, allow));
+            }
             Order::Unlisten { id, done } => {
                 self.unlisten(id).await;
                 let _ = done.send(());
@@ -161,6 +173,19 @@ impl Worker {
     fn listen(self: &Rc<Self>, id: ListenerId, listener: std::net::TcpListener, post: Post) -> std::io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let task = tokio::task::spawn_local(listen::accept(Rc::clone(self), listener, post));
+        self.listeners.borrow_mut().insert(id, task);
+        Ok(())
+    }
+
+    fn relay(
+        self: &Rc<Self>,
+        id: ListenerId,
+        socket: std::net::UdpSocket,
+        front_port: u16,
+        allow: Option<Allow>,
+    ) -> std::io::Result<()> {
+        let socket = Rc::new(tokio::net::UdpSocket::from_std(socket)?);
+        let task = tokio::task::spawn_local(udp::relay(Rc::clone(self), socket, front_port, allow));
         self.listeners.borrow_mut().insert(id, task);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The documents of the store. They describe what is wanted, never what was observed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,8 +44,13 @@ pub struct ServiceRecord {
     pub in_build_file: bool,
     /// Data services only.
     pub password: Option<String>,
-    /// Data services only: the stable port on 127.0.0.1 and on the gateway.
+    /// Data services: the stable port on 127.0.0.1 and on the gateway. Code services: where
+    /// their main HTTP port is served on 127.0.0.1.
     pub front_port: Option<u16>,
+    /// The same for the build file's other ports, by name. HTTP ports have one number, TCP and
+    /// UDP ports one for each instance there ever was, by its number.
+    #[serde(default)]
+    pub custom_fronts: BTreeMap<String, Vec<u16>>,
     /// The version that serves.
     pub serving: Option<Version>,
     /// The version that is being deployed beside it.
@@ -65,6 +70,12 @@ pub struct Version {
     pub spec: ServiceSpec,
     /// User variables as they were when the deployment began.
     pub environment: BTreeMap<String, String>,
+    /// While it is a candidate: instances whose predecessor gives its `~/data` up for it.
+    #[serde(default)]
+    pub handing_over: BTreeSet<u32>,
+    /// The numbers of the front for TCP and UDP ports that its environment tells of.
+    #[serde(default)]
+    pub told_fronts: BTreeSet<u16>,
 }
 
 /// One attempt to run a revision.
@@ -111,6 +122,18 @@ impl AppRecord {
 
     pub fn service_mut(&mut self, name: &ServiceName) -> Option<&mut ServiceRecord> {
         self.services.iter_mut().find(|service| service.name == *name)
+    }
+}
+
+impl ServiceRecord {
+    /// Every port of the front that is this service's.
+    pub fn front_ports(&self) -> impl Iterator<Item = u16> {
+        self.front_port.into_iter().chain(self.custom_fronts.values().flatten().copied())
+    }
+
+    /// As it is being deployed, else as last deployed.
+    pub fn newest_spec(&self) -> &ServiceSpec {
+        self.candidate.as_ref().map_or(&self.spec, |version| &version.spec)
     }
 }
 

@@ -170,3 +170,20 @@ async fn a_deployment_is_unfinished_until_its_phase_is_over() {
     let unfinished: Vec<_> = all.into_iter().filter(|record| !record.phase.is_over()).collect();
     assert_eq!(store.unfinished_deployments(&app).await.unwrap(), unfinished);
 }
+
+#[test]
+fn a_service_that_was_stored_before_ports_is_still_read() {
+    let spec = serde_json::json!({
+        "name": "www", "type_name": "python", "approot": ".", "instances": 1, "prebuild": null, "postbuild": null,
+        "postinstall": null, "buildscript": null, "systempackages": [], "requirements": [], "config": {},
+        "environment": {}, "ports": {}, "processes": "Unset", "exclude_bundler_groups": [], "exported": {},
+    });
+    let stored = serde_json::json!({
+        "name": "www", "type_name": "python", "is_data": false, "spec": spec, "instances": 2, "memory": 268_435_456,
+        "in_build_file": true, "password": null, "front_port": 20_001, "candidate": null,
+        "serving": {"generation": 1, "revision": "r", "image": "i", "spec": spec, "environment": {}},
+    });
+    let service: ServiceRecord = serde_json::from_value(stored).unwrap();
+    assert_eq!(service.front_ports().collect::<Vec<_>>(), [20_001]);
+    assert!(service.serving.unwrap().told_fronts.is_empty());
+}

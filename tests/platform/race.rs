@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dotcloud_local::cli::race::connection::{Connection, Target};
+use dotcloud_local::cli::race::connection::{Answer, Connection, Target};
 use http::Method;
 
 use crate::support::platform::{Platform, Web, sample};
@@ -69,7 +69,8 @@ fn an_expectation_that_is_not_met_ends_with_1(platform: &Platform) {
     assert!(String::from_utf8_lossy(&output.stderr).contains("expected that updates are lost"));
 }
 
-fn race(platform: &Platform, path: &str, more: &[&str]) -> serde_json::Value {
+/// Races the application called counter; the report.
+pub fn race(platform: &Platform, path: &str, more: &[&str]) -> serde_json::Value {
     let mut arguments = vec!["-A", "counter", "race", "www", path, "--reads", "/value"];
     arguments.extend(more);
     platform.json(&arguments)
@@ -89,12 +90,18 @@ pub fn value(web: &Web) -> i64 {
     ask(web, Method::GET, "/value").1.expect("a value")
 }
 
-/// One request on a connection of its own, which must be answered with 200.
+/// Who answered one request, and the value in the answer.
 pub fn ask(web: &Web, method: Method, path: &str) -> (String, Option<i64>) {
+    let answer = answer(web, method, path);
+    (answer.answered_by().map(|who| who.instance).unwrap_or_default(), answer.value())
+}
+
+/// One request on a connection of its own, which must be answered well.
+pub fn answer(web: &Web, method: Method, path: &str) -> Answer {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let target = Target { addr: web.addr, host: web.host.clone() };
     let answer = runtime.block_on(async { Connection::new(&target).send(method, path, "").await });
     let answer = answer.unwrap_or_else(|failure| panic!("{path}: {failure:?}"));
     assert!(answer.status.is_success(), "{path}: {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
-    (answer.answered_by().map(|who| who.instance).unwrap_or_default(), answer.value())
+    answer
 }

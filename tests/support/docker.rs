@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters as query;
+use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
 
 /// The label that says which `DOTCLOUD_HOME` an object belongs to.
@@ -35,6 +36,21 @@ impl Engine {
 
     pub fn inspect(&self, container: &str) -> ContainerInspectResponse {
         self.runtime.block_on(self.docker.inspect_container(container, None)).unwrap()
+    }
+
+    /// A container's output: (Docker's time of the line, the line).
+    pub fn log(&self, container: &str) -> Vec<(String, String)> {
+        let options = query::LogsOptionsBuilder::default().stdout(true).stderr(true).timestamps(true).build();
+        let lines = self.runtime.block_on(self.docker.logs(container, Some(options)).try_collect::<Vec<_>>()).unwrap();
+        let split = |line: String| line.split_once(' ').map(|(at, text)| (at.to_owned(), text.trim_end().to_owned()));
+        lines.into_iter().filter_map(|line| split(line.to_string())).collect()
+    }
+
+    /// When a container stopped (RFC 3339); `None` while it runs.
+    pub fn finished_at(&self, container: &str) -> Option<String> {
+        let found = self.runtime.block_on(self.docker.inspect_container(container, None)).ok()?;
+        let state = found.state?;
+        (state.running == Some(false)).then_some(state.finished_at?)
     }
 
     /// The home that a container belongs to.

@@ -242,8 +242,13 @@ pub fn sample(path: &str) -> PathBuf {
 /// A copy of a sample that a test may change.
 pub fn copy_of(path: &str) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(sample(path)).unwrap().map(Result::unwrap) {
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    let source = sample(path);
+    for entry in walkdir::WalkDir::new(&source).min_depth(1).into_iter().map(Result::unwrap) {
+        let target = copy.path().join(entry.path().strip_prefix(&source).unwrap());
+        match entry.file_type().is_dir() {
+            true => std::fs::create_dir(target).unwrap(),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
     }
     copy
 }

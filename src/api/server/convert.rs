@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::types;
 use crate::engine::view::{
     ActivityView, AppLogLine, AppView, DeployLine, DeploymentState, DeploymentView, Finding, FindingLevel,
-    InstanceState, InstanceView, ServiceView,
+    InstanceState, InstanceView, ServiceView, SharedFolderView,
 };
 use crate::model::{AppName, GroupStatus, MemberStatus, Receipt, Role, SyncState};
 
@@ -33,6 +33,7 @@ pub(super) fn service(view: ServiceView) -> types::Service {
         domains: view.urls.iter().filter_map(|url| domain(url)).collect(),
         instances: view.instances.into_iter().map(|view| instance(view, &ports)).collect(),
         stateful: view.is_data,
+        shared_folders: view.shared_folders.into_iter().map(shared_folder).collect(),
         urls: view.urls,
         address: view.address,
         memory_used: (!used.is_empty()).then(|| used.iter().sum()),
@@ -42,7 +43,12 @@ pub(super) fn service(view: ServiceView) -> types::Service {
     }
 }
 
-/// Every instance of a service is reached at the service's stable addresses.
+fn shared_folder(view: SharedFolderView) -> types::SharedFolder {
+    types::SharedFolder { name: view.name, path: view.path, volume: view.volume }
+}
+
+/// Every instance of a service is reached at the service's stable addresses; ports of its own
+/// come behind them.
 fn ports(view: &ServiceView) -> Vec<types::Port> {
     let http = view.urls.first().map(|url| types::Port { name: "http".to_owned(), url: url.clone() });
     let data = view.address.as_ref().map(|url| types::Port { name: view.type_name.clone(), url: url.clone() });
@@ -57,6 +63,7 @@ fn domain(url: &str) -> Option<types::Domain> {
 }
 
 fn instance(view: InstanceView, ports: &[types::Port]) -> types::Instance {
+    let own = view.ports.into_iter().map(|port| types::Port { name: port.name, url: port.url });
     types::Instance {
         instance_id: view.name.index,
         container_name: view.container_name,
@@ -66,7 +73,7 @@ fn instance(view: InstanceView, ports: &[types::Port]) -> types::Instance {
         image_upgrade: Some(false),
         revision: view.revision,
         hibernating: false,
-        ports: ports.to_vec(),
+        ports: ports.iter().cloned().chain(own).collect(),
         state: state(view.state).to_owned(),
         container_id: view.container,
         booted: view.started_at,
@@ -246,6 +253,7 @@ mod tests {
             instance_count: 2,
             memory: Memory::DEFAULT,
             config: [("uwsgi_processes", "8"), ("empty", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            shared_folders: Vec::new(),
             urls: urls.iter().map(|url| (*url).to_owned()).collect(),
             address: None,
             in_build_file: true,

@@ -73,6 +73,9 @@ pub struct Service {
     /// Kept over pushes, with its data.
     #[serde(default)]
     pub stateful: bool,
+    /// What its instances have in common with one another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_folders: Vec<SharedFolder>,
     /// Everything printable about where it answers, `127.0.0.1:port` included.
     #[serde(default)]
     pub urls: Vec<String>,
@@ -89,6 +92,16 @@ pub struct Service {
     /// Failovers, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<Failover>,
+}
+
+/// A folder on a volume of the application.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SharedFolder {
+    pub name: String,
+    /// In every instance.
+    pub path: String,
+    /// Docker's name of it.
+    pub volume: String,
 }
 
 fn yes() -> bool {

@@ -60,6 +60,28 @@ old:
 }
 
 #[test]
+fn ports_are_for_code_services_and_do_not_share_a_variable() {
+    let ports = |kind: &str, ports: &str| messages(&format!("a:\n  type: {kind}\n  ports: {{{ports}}}\n"));
+    assert_eq!(ports("python", "mc-admin: tcp, MC: tcp, http: http, peek: udp"), [""; 0]);
+    assert_eq!(ports("redis", "x: tcp"), ["error 3:3 A redis service has no \"ports\": it has an address of its own"]);
+    assert_eq!(ports("python", "a-b: tcp, A_B: udp")[0], "error 3:21 The ports \"a-b\" and \"A_B\" are the same");
+    assert_eq!(ports("python", "ssh: tcp"), ["error 3:11 PORT_SSH belongs to the platform"]);
+    assert_eq!(ports("python", "http: tcp"), ["error 3:17 A port called \"http\" carries HTTP"]);
+    let long = "x".repeat(33);
+    assert_eq!(ports("python", &format!("{long}: tcp")), [format!("error 3:11 \"{long}\" is not a port's name")]);
+    let shadowed = messages("a:\n  type: python\n  ports: {www: http}\n  environment: {PORT_WWW: 80}\n");
+    assert_eq!(shadowed, ["warning 4:17 \"PORT_WWW\" is a port of this service and set by the platform"]);
+}
+
+#[test]
+fn services_whose_ports_share_variables_are_warned_of() {
+    let text = "www:\n  type: python\n  ports: {api: http}\nwww_api:\n  type: python\n";
+    assert_eq!(messages(text), ["warning 1:1 The services \"www\" and \"www_api\" share variables"]);
+    let text = "a:\n  type: python\n  ports: {b_c: tcp}\na_b:\n  type: python\n  ports: {c: tcp}\n";
+    assert_eq!(messages(text).len(), 2);
+}
+
+#[test]
 fn duplicate_keys_tell_both_positions() {
     assert_snapshot!(rendered("www:\n  type: python\ndb:\n  type: redis\n  type: mysql\nwww:\n  type: php\n"));
 }
@@ -196,4 +218,30 @@ fn colours_are_there_when_asked_for() {
     let finding = &parse(text, &[]).diagnostics[0];
     assert!(render(finding, "f", text, true).contains("\u{1b}["));
     assert!(!render(finding, "f", text, false).contains('\u{1b}'));
+}
+
+#[test]
+fn wrong_shared_folders_are_shown_with_their_places_and_a_way_out() {
+    assert_snapshot!(rendered(
+        "www:
+  type: python
+  config:
+    shared_folders:
+      Up Loads: ~/a
+      code: ~/current/uploads
+      logs: store
+      inner: ~/b/c
+      outer: ~/b
+      none:
+      list: [~/x]
+db:
+  type: redis
+  config:
+    shared_folders: {a: ~/a}
+jobs:
+  type: python-worker
+  config:
+    shared_folder: {a: ~/a}
+"
+    ));
 }

@@ -237,3 +237,21 @@ fn services_are_told_as_written_in_spite_of_errors_but_not_when_the_text_is_no_y
     assert_eq!(outline("www: {type: python}\ndb: {{ name }}\n"), [""; 0]);
     assert_eq!(outline("www:\n\ttype: python\n"), [""; 0]);
 }
+
+#[test]
+fn shared_folders_are_the_platforms_and_other_settings_the_types() {
+    let service = service(
+        "www:
+  type: python
+  config:
+    shared-folders:
+      uploads: ~/store/
+      logs: /home/dotcloud/var/logs
+    uwsgi_processes: 2
+",
+    );
+    let folders: Vec<_> = service.shared_folders.iter().map(|(name, path)| (name.as_str(), path.as_str())).collect();
+    assert_eq!(folders, [("logs", "/home/dotcloud/var/logs"), ("uploads", "/home/dotcloud/store")]);
+    assert_eq!(service.config.keys().collect::<Vec<_>>(), ["uwsgi_processes"]);
+    assert_eq!(service.exported["config_shared_folders_uploads"], "~/store/");
+}

@@ -6,7 +6,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{PLATFORM_TYPES, PortKind, Processes};
+use crate::model::{DATA_TYPES, PLATFORM_TYPES, PortKind, Processes};
 
 /// What must hold for any bytes at all.
 fn check(bytes: &[u8]) {
@@ -147,14 +147,16 @@ prop_compose! {
         lists in [vec(text(), 0..3), vec(text(), 0..3), vec(text(), 0..3)],
         config in btree_map("[a-z_]{3,12}", text().prop_map(serde_json::Value::String), 0..4),
         environment in btree_map("[A-Za-z0-9_]{1,8}", text(), 0..4),
-        ports in btree_map("[a-zA-Z0-9_]{1,8}", kind(), 0..4),
+        ports in btree_map("p[a-z0-9_]{1,7}", kind(), 0..4),
         processes in processes(),
     ) -> ServiceSpec {
         let [prebuild, postbuild, postinstall, buildscript] = hooks;
         let [systempackages, requirements, exclude_bundler_groups] = lists;
+        let ports = if DATA_TYPES.contains(&type_name) { BTreeMap::new() } else { ports };
         ServiceSpec {
             name: "a".parse().unwrap(), type_name: type_name.to_owned(), approot, instances,
             prebuild, postbuild, postinstall, buildscript, systempackages, requirements, config,
+            shared_folders: BTreeMap::new(),
             environment, ports, processes, exclude_bundler_groups, exported: BTreeMap::new(),
         }
     }

@@ -1,14 +1,17 @@
 //! One deployment from its record to its end. Every phase may be started over: a daemon that was
 //! killed continues from what the store and Docker say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::adopt;
 use crate::engine::app::App;
+use crate::engine::environment;
 use crate::engine::handle::EngineError;
 use crate::engine::inner::Inner;
+use crate::engine::ports::claim::Claim;
 use crate::engine::reconcile::in_full;
 use crate::model::ServiceSpec;
 use crate::store::{AppRecord, DeploymentPhase, DeploymentRecord, Version};
@@ -85,6 +88,7 @@ impl Deployment<'_> {
             self.log.say(warnings.clone()).await;
         }
         self.check_types(tree)?;
+        self.check_ports(tree)?;
         let wanted = self.code_services(tree);
         self.adopt(tree).await?;
         if self.is_current(&wanted).await {
@@ -110,9 +114,13 @@ impl Deployment<'_> {
         }
     }
 
-    /// Types that this version cannot run yet are refused before anything is touched.
+    /// What this version cannot run is refused before anything is touched.
     fn check_types(&self, tree: &Tree) -> Result<(), Failed> {
         let catalog = &self.inner.catalog;
+        let is_data = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_some_and(|kind| kind.data.is_some());
+        if let Some(spec) = tree.stack.services.iter().filter(is_data).find(|spec| !spec.shared_folders.is_empty()) {
+            return Err(Failed(format!("service \"{}\": a data service has no shared folders", spec.name)));
+        }
         let unavailable = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_none();
         match tree.stack.services.iter().find(unavailable) {
             None => Ok(()),
@@ -121,6 +129,19 @@ impl Deployment<'_> {
                 spec.name,
                 spec.type_name,
                 catalog.types().map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+
+    /// The platform chooses the ports of data services.
+    fn check_ports(&self, tree: &Tree) -> Result<(), Failed> {
+        let is_data = |spec: &&ServiceSpec| self.inner.catalog.get(&spec.type_name).is_some_and(|k| k.data.is_some());
+        match tree.stack.services.iter().filter(is_data).find(|spec| !spec.ports.is_empty()) {
+            None => Ok(()),
+            Some(spec) => Err(Failed(format!(
+                "service \"{}\": only code services have \"ports\", and type \"{}\" is a data service with an address \
+                 of its own: remove them from the build file",
+                spec.name, spec.type_name,
             ))),
         }
     }
@@ -148,18 +169,26 @@ impl Deployment<'_> {
                  `dotcloud destroy` removes it.";
             self.log.complain(name, text).await;
         }
+        for name in &adopted.left_folders {
+            let text = format!(
+                "The shared folder \"{name}\" is no longer in the build file: its files stay until `dotcloud destroy`."
+            );
+            self.log.complain((), text).await;
+        }
         Ok(())
     }
 
     /// True when the same revision, described the same way, serves already.
     async fn is_current(&self, wanted: &[ServiceSpec]) -> bool {
         let record = self.app.record();
+        let told = environment::told_fronts(&record, &self.inner.catalog);
         for spec in wanted {
             let serving = record.service(&spec.name).and_then(|service| service.serving.as_ref());
             let same = serving.filter(|version| {
                 version.revision == self.record.revision
                     && version.spec == *spec
                     && version.environment == self.record.environment
+                    && version.told_fronts == told
             });
             let Some(version) = same else { return false };
             if !self.inner.runtime.image_exists(&version.image).await.unwrap_or(false) {
@@ -171,20 +200,34 @@ impl Deployment<'_> {
 
     /// Records the built images as candidates: from now on the reconciler starts them.
     async fn propose(&self, images: Vec<(ServiceSpec, String)>) -> Result<(), Failed> {
+        let inner = self.inner;
+        // What was scaled since the build began lacks numbers for its new ports.
+        let _one_at_a_time = inner.choosing_ports.lock().await;
+        let mut claim = Claim { home_id: &inner.config.home_id, app: &self.app.name, taken: inner.taken_ports() };
         let edit = |record: &mut AppRecord| {
             for (spec, image) in images {
                 let Some(service) = record.service_mut(&spec.name) else { continue };
-                service.candidate = Some(Version {
-                    generation: self.record.generation,
-                    revision: self.record.revision.clone(),
-                    image,
-                    spec,
-                    environment: self.record.environment.clone(),
-                });
+                service.candidate = Some(self.version(spec, image));
             }
+            claim.complete_newest(record, &inner.catalog).map_err(EngineError::Invalid)?;
+            let told = environment::told_fronts(record, &inner.catalog);
+            let candidates = record.services.iter_mut().filter_map(|service| service.candidate.as_mut());
+            candidates.for_each(|version| version.told_fronts.clone_from(&told));
             Ok(())
         };
-        Ok(self.app.change(&self.inner.store, edit).await?)
+        Ok(self.app.change(&inner.store, edit).await?)
+    }
+
+    fn version(&self, spec: ServiceSpec, image: String) -> Version {
+        Version {
+            generation: self.record.generation,
+            revision: self.record.revision.clone(),
+            image,
+            spec,
+            environment: self.record.environment.clone(),
+            told_fronts: BTreeSet::new(),
+            handing_over: BTreeSet::new(),
+        }
     }
 
     async fn finish(mut self, outcome: Result<(), Failed>) {

@@ -4,6 +4,7 @@ mod health;
 mod http;
 mod load;
 mod pages;
+mod ports;
 mod retry;
 mod support;
 mod tcp;
@@ -21,6 +22,7 @@ async fn the_handle_and_its_futures_may_move_between_threads() {
     moves(&proxy.drained("", std::time::Duration::ZERO));
     moves(&proxy.listen_http(addr, None, None));
     moves(&proxy.listen_tcp(addr, 20_001, None));
+    moves(&proxy.listen_udp(addr, 20_001, None));
     moves(&proxy.unlisten(crate::proxy::ListenerId(0)));
     moves(&proxy.shutdown());
 }
