@@ -20,6 +20,8 @@ mod homes;
 mod life;
 #[path = "platform/memory.rs"]
 mod memory;
+#[path = "platform/mysql.rs"]
+mod mysql;
 #[path = "platform/nodejs.rs"]
 mod nodejs;
 #[path = "platform/offline.rs"]

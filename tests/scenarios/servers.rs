@@ -88,6 +88,7 @@ impl Process {
             }
             RoleChange::Follow(upstream) if self.master || self.upstream != Some(upstream) => {
                 let had = std::mem::take(&mut self.master);
+                self.paused_until = 0;
                 (self.upstream, self.link, self.copying) = (Some(upstream), None, false);
                 had
             }
@@ -99,7 +100,8 @@ impl Process {
                 self.paused_until = 0;
                 false
             }
-            RoleChange::Promote | RoleChange::Follow(_) => false,
+            // Redis has no guard, and copies by following.
+            RoleChange::Promote | RoleChange::Follow(_) | RoleChange::Guard(_) | RoleChange::CopyFrom(_) => false,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What tests and benchmarks on real containers share: a platform of their own, the engine's
-//! view of it, a load, and Redis spoken by hand. Not every program uses all of it.
+//! view of it, a load, ledgers, Redis spoken by
+//! hand and MySQL. Not every program uses all of it.
 #![allow(dead_code)]
 
 pub mod docker;
+pub mod ledger;
 pub mod load;
+pub mod mysql;
 pub mod platform;
 pub mod redis;
 pub mod statistics;

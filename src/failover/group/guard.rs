@@ -58,7 +58,7 @@ impl Group {
         let wanting = self.others().filter(|member| !member.leaving).filter_map(|member| {
             let life = member.life.as_ref().filter(|life| life.free(self.now))?;
             let diverged = life.report.as_ref().and_then(|report| report.broken.clone());
-            self.wants_copy(life.server).then(|| (life.server, diverged))
+            self.wants_copy(life.server).then_some((life.server, diverged))
         });
         for (server, diverged) in wanting.collect::<Vec<_>>() {
             let why = diverged.unwrap_or_else(|| "it holds no data yet".to_owned());

@@ -1,5 +1,7 @@
 //! One walk per story; the many stories at once are in `tests/scenarios`.
 
+mod guard;
+
 use std::time::Duration;
 
 use super::*;

@@ -1,0 +1,109 @@
+//! Writes that wait for a slave, and members that become copies.
+
+use super::*;
+
+fn command(index: u32, change: RoleChange) -> Action {
+    Action::Command { server: server(index), change }
+}
+
+fn guarded(on: bool) -> MemberReport {
+    MemberReport { guarded: Some(on), ..master() }
+}
+
+impl Stage {
+    /// The master's writes wait for `db.1`.
+    fn guarded() -> Self {
+        let mut stage = Self::steady();
+        assert_eq!(stage.report(0, guarded(false)), [command(0, RoleChange::Guard(true))]);
+        let change = RoleChange::Guard(true);
+        assert_eq!(stage.tell(Event::Commanded { server: server(0), change, result: Ok(guarded(true)) }), []);
+        stage
+    }
+}
+
+#[test]
+fn writes_wait_for_a_slave_that_is_in_step() {
+    let mut stage = Stage::guarded();
+    assert_eq!(stage.report(0, guarded(true)), []);
+    assert_eq!(stage.group.status().reason, None);
+}
+
+#[test]
+fn the_death_of_the_last_slave_ends_the_wait_at_once_and_is_told() {
+    let mut stage = Stage::guarded();
+    assert_eq!(stage.tell(Event::Died(server(1))), [command(0, RoleChange::Guard(false))]);
+    let change = RoleChange::Guard(false);
+    stage.tell(Event::Commanded { server: server(0), change, result: Ok(guarded(false)) });
+    assert!(stage.group.status().reason.unwrap().starts_with("degraded"));
+    assert!(stage.group.status().settled, "the master serves");
+}
+
+#[test]
+fn a_link_that_breaks_for_a_moment_does_not_end_the_wait() {
+    let mut stage = Stage::guarded();
+    assert_eq!(stage.report(1, slave(false)), []);
+    stage.now += 2_000;
+    assert_eq!(stage.report(1, slave(false)), [], "a write acknowledged now could be lost with the master");
+    stage.now += 2_000;
+    assert_eq!(stage.report(1, slave(false)), [command(0, RoleChange::Guard(false))], "it does not come back");
+}
+
+#[test]
+fn nobody_waits_for_a_slave_that_leaves_or_where_that_is_not_wished() {
+    let mut stage = Stage::guarded();
+    let leaving = Seat { leaving: true, ..seat(1) };
+    assert_eq!(stage.tell(Event::Observed(vec![seat(0), leaving])), [command(0, RoleChange::Guard(false))]);
+    let mut stage = Stage::steady();
+    stage.group.config.synchronous = false;
+    assert_eq!(stage.report(0, guarded(false)), []);
+    assert_eq!(stage.group.status().reason, None);
+}
+
+#[test]
+fn a_member_that_cannot_follow_becomes_a_copy_and_nothing_else_meanwhile() {
+    let mut stage = Stage::steady();
+    stage.group.config.copy_beyond = Some(5);
+    let broken = MemberReport { broken: Some("diverged".to_owned()), link_up: false, ..slave(false) };
+    let change = RoleChange::CopyFrom(addr(0));
+    assert_eq!(stage.report(1, broken.clone()), [command(1, change)]);
+    assert_eq!(stage.report(1, broken.clone()), []);
+    stage.tell(Event::Copied { server: server(1), percent: 43 });
+    let sync = stage.group.status().members[1].sync;
+    assert_eq!(sync, crate::model::SyncState::Synchronizing { percent: Some(43) });
+    stage.tell(Event::Commanded { server: server(1), change, result: Err("the source died".to_owned()) });
+    assert_eq!(stage.report(1, broken.clone()), [], "not again at once");
+    stage.now += 5_000;
+    assert_eq!(stage.report(1, broken), [command(1, change)]);
+}
+
+#[test]
+fn a_member_without_data_follows_a_young_master_and_copies_an_old_one() {
+    for (beyond, expected) in [(9, RoleChange::Follow(addr(0))), (8, RoleChange::CopyFrom(addr(0)))] {
+        let mut stage = Stage::steady();
+        stage.group.config.copy_beyond = Some(beyond);
+        let blank = MemberReport { blank: true, empty: true, history: "h".to_owned(), ..MemberReport::default() };
+        assert_eq!(stage.report(1, blank), [command(1, expected)]);
+    }
+}
+
+#[test]
+fn a_master_that_handed_over_is_never_told_to_accept_writes_again() {
+    let mut stage = Stage::steady();
+    let mut told = stage.tell(Event::SwitchoverAsked(Some(1)));
+    told.extend(stage.front_obeys());
+    assert!(told.contains(&command(0, RoleChange::PauseWrites)), "{told:?}");
+    let paused = Event::Commanded { server: server(0), change: RoleChange::PauseWrites, result: Ok(master()) };
+    told.extend(stage.tell(paused));
+    stage.now += 1;
+    told.extend(stage.report(0, master()));
+    told.extend(stage.report(1, slave(true)));
+    let demoted = MemberReport { upstream: Some(addr(1)), ..slave(false) };
+    let change = RoleChange::Follow(addr(1));
+    told.extend(stage.tell(Event::Commanded { server: server(0), change, result: Ok(demoted) }));
+    let epoch = Epoch { number: 2, master: 1 };
+    told.extend(stage.tell(Event::Committed(epoch, Ok(()))));
+    let promoted = Event::Commanded { server: server(1), change: RoleChange::Promote, result: Ok(master()) };
+    told.extend(stage.tell(promoted));
+    assert_eq!(stage.group.phase(), Phase::Repointing, "{told:?}");
+    assert!(!told.contains(&command(0, RoleChange::ResumeWrites)), "{told:?}");
+}

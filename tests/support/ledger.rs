@@ -1,0 +1,160 @@
+//! Numbered writes that can be asked for afterwards: what was acknowledged and is gone is lost.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::mysql::MySql;
+use super::redis::{Redis, Reply, is_set};
+
+/// A parked connection waits this long before the next is tried.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where and as what the numbers are kept.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pub database: Database,
+    pub address: SocketAddr,
+    pub password: String,
+    pub key: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// One bit of a bitmap each.
+    Redis,
+    /// One row each.
+    MySql,
+}
+
+/// A connection that writes numbers.
+pub enum Session {
+    Redis(Redis, String),
+    MySql(MySql, String),
+}
+
+impl Ledger {
+    /// Makes room for the numbers.
+    pub fn create(&self) {
+        if self.database == Database::MySql {
+            let mut mysql = MySql::connect(self.address, &self.password, PATIENCE).unwrap();
+            mysql.call("CREATE DATABASE IF NOT EXISTS ledgers").unwrap();
+            mysql.call(&format!("CREATE TABLE ledgers.{} (number INT PRIMARY KEY)", self.key)).unwrap();
+        }
+    }
+
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
+    pub fn session(&self) -> Result<Session, String> {
+        Ok(match self.database {
+            Database::Redis => {
+                let redis = Redis::connect(self.address, &self.password, PATIENCE).map_err(|e| e.to_string())?;
+                Session::Redis(redis, self.key.clone())
+            }
+            Database::MySql => {
+                Session::MySql(MySql::connect(self.address, &self.password, PATIENCE)?, self.key.clone())
+            }
+        })
+    }
+
+    /// How many of these numbers are not there.
+    pub fn lost(&self, acknowledged: &[usize]) -> usize {
+        let kept: Box<dyn Fn(&usize) -> bool> = match self.session().unwrap() {
+            Session::Redis(mut redis, key) => match redis.call(&["GET", &key]).unwrap() {
+                Reply::Bulk(Some(bitmap)) => Box::new(move |number| is_set(&bitmap, *number)),
+                _ => Box::new(|_| false),
+            },
+            Session::MySql(mut mysql, key) => {
+                let rows = mysql.rows::<usize>(&format!("SELECT number FROM ledgers.{key}")).unwrap();
+                let rows: std::collections::HashSet<usize> = rows.into_iter().collect();
+                Box::new(move |number| rows.contains(number))
+            }
+        };
+        acknowledged.iter().filter(|number| !kept(number)).count()
+    }
+}
+
+impl Session {
+    /// Whether the write was acknowledged.
+    pub fn write(&mut self, number: usize) -> bool {
+        match self {
+            Self::Redis(redis, key) => {
+                matches!(redis.call(&["SETBIT", key, &number.to_string(), "1"]), Ok(Reply::Text(_)))
+            }
+            Self::MySql(mysql, key) => mysql.call(&format!("INSERT INTO ledgers.{key} VALUES ({number})")).is_ok(),
+        }
+    }
+}
+
+/// One client in a reconnect loop that remembers what it was promised.
+pub struct Writer {
+    state: Arc<State>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct State {
+    stop: AtomicBool,
+    promises: Mutex<Promises>,
+}
+
+#[derive(Default)]
+struct Promises {
+    acknowledged: Vec<usize>,
+    /// For each connection that had a write acknowledged: when it was asked for, when the first
+    /// acknowledgement came.
+    connections: Vec<(Instant, Instant)>,
+}
+
+impl Writer {
+    pub fn start(ledger: Ledger) -> Self {
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        let thread = std::thread::spawn(move || write(&shared, &ledger));
+        Self { state, thread }
+    }
+
+    pub fn acknowledged(&self) -> usize {
+        self.state.promises.lock().unwrap().acknowledged.len()
+    }
+
+    /// When the first write was acknowledged on a connection that was asked for after `moment`.
+    pub fn first_on_connection_after(&self, moment: Instant) -> Option<Instant> {
+        let promises = self.state.promises.lock().unwrap();
+        let later = promises.connections.iter().find(|(asked, _)| *asked >= moment);
+        later.map(|(_, first)| *first)
+    }
+
+    /// Ends the loop; the numbers of all acknowledged writes.
+    pub fn stop(self) -> Vec<usize> {
+        self.state.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        std::mem::take(&mut self.state.promises.lock().unwrap().acknowledged)
+    }
+}
+
+fn write(state: &State, ledger: &Ledger) {
+    let mut number = 0;
+    while !state.stop.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        let Ok(mut session) = ledger.session() else { continue };
+        let mut first = true;
+        while !state.stop.load(Ordering::Relaxed) {
+            let acknowledged = session.write(number);
+            // A number is never used twice: without an answer nobody knows whether it was written.
+            number += 1;
+            if !acknowledged {
+                break;
+            }
+            let mut promises = state.promises.lock().unwrap();
+            promises.acknowledged.push(number - 1);
+            if std::mem::take(&mut first) {
+                promises.connections.push((asked, Instant::now()));
+            }
+        }
+    }
+}
