@@ -80,7 +80,7 @@ fn group(text: &mut String, service: &str, group: &Group) {
     let epoch = group.epoch.map(|epoch| format!(", epoch {}", epoch.number)).unwrap_or_default();
     let reason = group.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     field(text, "replication", &format!("{}{epoch}{reason}", group.phase));
-    let head = row(["instance", "role", "state", "replication_lag", "position"]);
+    let head = row(["instance", "role", "state", "replication_lag", "position", "server"]);
     let rows: Vec<_> = std::iter::once(head).chain(group.members.iter().map(|one| member(service, one))).collect();
     let _ = writeln!(text, "{}", indent(&table(&rows)));
 }
@@ -93,6 +93,7 @@ fn member(service: &str, member: &Member) -> Vec<String> {
         member.percent.map_or(member.state.clone(), |percent| format!("{} {percent}%", member.state)),
         known(member.replication_lag_seconds.map(|lag| format!("{lag:.1}s"))),
         known(member.position.map(|position| position.to_string())),
+        known(member.server_version.clone()),
     ]
 }
 
@@ -180,7 +181,7 @@ mod tests {
                 "phase": "steady", "settled": true, "epoch": {"number": 3, "master": 1},
                 "members": [
                     {"instance_id": 0, "role": "slave", "state": "synchronizing", "percent": 43, "replication_lag_seconds": 0.25, "position": 5120},
-                    {"instance_id": 1, "role": "master", "state": "synchronized", "position": 9001},
+                    {"instance_id": 1, "role": "master", "state": "synchronized", "position": 9001, "server_version": "8.0.2"},
                 ],
             },
             "receipts": [{
@@ -209,9 +210,9 @@ mod tests {
           maxmemory-policy: noeviction
         address:         redis://root:secret@127.0.0.1:20001
         replication:     steady, epoch 3
-          instance  role    state              replication_lag  position
-          db.0      slave   synchronizing 43%  0.2s             5120
-          db.1      master  synchronized       -                9001
+          instance  role    state              replication_lag  position  server
+          db.0      slave   synchronizing 43%  0.2s             5120      -
+          db.1      master  synchronized       -                9001      8.0.2
         failover:        db.0 -> db.1 at 2026-11-22T01:02:03.000004Z (epoch 3): container died
           fenced 3 ms, promoted 22 ms, opened 22 ms, first write 31 ms, db.0 not resynchronised yet
 

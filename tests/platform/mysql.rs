@@ -6,29 +6,23 @@ use std::time::Duration;
 use crate::support::docker::Engine;
 use crate::support::ledger::{Database, Ledger, Writer};
 use crate::support::mysql::MySql;
-use crate::support::platform::{Member, Platform};
+use crate::support::platform::{Member, Platform, sample};
 use crate::support::wait_for;
 use crate::turn;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const APP: &str = "shop";
-const BUILD_FILE: &str =
-    "db:\n  type: mysql\nold:\n  type: mysql-masterslave\n  instances: 2\n  config:\n    replication: async\n";
-
 #[test]
 fn acknowledged_writes_survive_whatever_happens_to_the_master() {
     let _turn = turn();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("dotcloud.yml"), BUILD_FILE).unwrap();
     let platform = Platform::new();
-    platform.up(folder.path(), APP);
+    platform.up(&sample("samples/promises"), APP);
     the_client_is_logged_in(&platform);
 
     let (address, password) = platform.data(APP, "db");
     let ledger = Ledger { database: Database::MySql, address, password, key: "numbers".to_owned() };
     ledger.create();
     let writer = Writer::start(ledger.clone());
-    platform.scale(APP, &["db=2"]);
     for misfortune in [killed, hung, handed_over, restarted, both_killed] {
         wait_for_writes(&writer);
         misfortune(&platform, &ledger);
@@ -64,8 +58,7 @@ fn diverged_slave_becomes_a_copy_and_what_only_it_held_is_set_aside() {
     master.call("INSERT INTO shop.orders VALUES ('kept')").unwrap();
     let count = "SELECT COUNT(*) FROM shop.orders WHERE text = 'stray'";
     wait_for("the slave holds what the master holds", Duration::from_secs(60), || {
-        let own = own(&platform.member(APP, "db", "slave"));
-        let rows = MySql::connect(own, &password, PATIENCE).ok()?.rows::<u64>(count).ok()?;
+        let rows = MySql::connect(own(&slave), &password, PATIENCE).ok()?.rows::<u64>(count).ok()?;
         (rows == [0]).then_some(())
     });
     platform.settle(APP);

@@ -54,7 +54,8 @@ impl Sql {
 fn row(row: Row) -> Reply {
     let columns = row.columns();
     let names = columns.iter().map(|column| Reply::Text(column.name_str().into_owned()));
-    let cells = names.zip(row.unwrap()).flat_map(|(name, value)| [name, text(value)]);
+    let values = row.unwrap_raw().into_iter().map(|value| value.map_or(Reply::Nothing, text));
+    let cells = names.zip(values).flat_map(|(name, value)| [name, value]);
     Reply::List(cells.collect())
 }
 
