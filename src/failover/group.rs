@@ -249,12 +249,7 @@ impl Group {
     }
 
     fn command(&mut self, server: Server, change: RoleChange) {
-        self.life_of(server, |life, _| {
-            life.command = Some(change);
-            if let RoleChange::Follow(_) = change {
-                life.followed = None;
-            }
-        });
+        self.life_of(server, |life, _| life.command = Some(change));
         self.actions.push(Action::Command { server, change });
     }
 

@@ -25,16 +25,18 @@ impl Group {
         }
     }
 
-    /// Whether writes may wait for this slave. It has to be in step to begin with; then a link
-    /// that breaks for a moment holds writes back rather than leaving them to the master alone.
+    /// Whether writes may wait for this slave. It has to be in step to begin with, or to have been
+    /// with the master before this one. Then a link that breaks for a moment, or is still to be
+    /// made, holds writes back rather than leaving them to the master alone.
     fn guards(&self, member: &Member, already: bool) -> bool {
         let Some(life) = member.life.as_ref().filter(|life| !life.hung(&self.config) && !life.copies()) else {
             return false;
         };
-        let upstream = life.report.as_ref().filter(|report| report.broken.is_none()).and_then(|r| r.upstream);
-        let ours = self.reign.as_ref().map(|reign| reign.addr);
+        let report = life.report.as_ref().filter(|report| !member.leaving && report.broken.is_none());
         let lately = life.followed.is_some_and(|at| self.now.since(at) < self.config.guard_limit);
-        !member.leaving && upstream.is_some() && upstream == ours && if already { lately } else { life.follows() }
+        let upstream = report.and_then(|report| report.upstream);
+        let ours = upstream.is_some() && upstream == self.reign.as_ref().map(|reign| reign.addr);
+        report.is_some() && if already || self.phase == Repointing { lately } else { ours && life.follows() }
     }
 
     /// Why writes that should wait for a slave do not.

@@ -60,6 +60,10 @@ impl Group {
             }
             Some(report) if report.loading.is_some() => SyncState::Synchronizing { percent: report.loading },
             Some(report) if report.writable => SyncState::Synchronized,
+            // What it has received it would apply first, were it to become master.
+            Some(report) if report.lag_seconds.is_some_and(|lag| lag > 1.0) => {
+                SyncState::Synchronizing { percent: None }
+            }
             Some(_) if member.life.as_ref().is_some_and(Life::follows) => SyncState::Synchronized,
             Some(report) if report.upstream.is_none() => SyncState::Detached,
             Some(report) => SyncState::Synchronizing { percent: report.copying.flatten() },

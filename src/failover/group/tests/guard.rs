@@ -1,6 +1,7 @@
 //! Writes that wait for a slave, and members that become copies.
 
 use super::*;
+use crate::model::SyncState;
 
 fn command(index: u32, change: RoleChange) -> Action {
     Action::Command { server: server(index), change }
@@ -69,7 +70,7 @@ fn a_member_that_cannot_follow_becomes_a_copy_and_nothing_else_meanwhile() {
     assert_eq!(stage.report(1, broken.clone()), []);
     stage.tell(Event::Copied { server: server(1), percent: 43 });
     let sync = stage.group.status().members[1].sync;
-    assert_eq!(sync, crate::model::SyncState::Synchronizing { percent: Some(43) });
+    assert_eq!(sync, SyncState::Synchronizing { percent: Some(43) });
     stage.tell(Event::Commanded { server: server(1), change, result: Err("the source died".to_owned()) });
     assert_eq!(stage.report(1, broken.clone()), [], "not again at once");
     stage.now += 5_000;
@@ -106,4 +107,31 @@ fn a_master_that_handed_over_is_never_told_to_accept_writes_again() {
     told.extend(stage.tell(promoted));
     assert_eq!(stage.group.phase(), Phase::Repointing, "{told:?}");
     assert!(!told.contains(&command(0, RoleChange::ResumeWrites)), "{told:?}");
+}
+
+#[test]
+fn after_a_promotion_writes_wait_for_the_other_slave_before_it_is_linked() {
+    let mut stage = Stage::guarded();
+    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
+    stage.report(2, slave(true));
+    stage.tell(Event::Died(server(0)));
+    stage.front_obeys();
+    stage.report(1, slave(false));
+    stage.report(2, slave(false));
+    let epoch = Epoch { number: 2, master: 1 };
+    stage.tell(Event::Committed(epoch, Ok(())));
+    let result = Ok(guarded(false));
+    let opened = stage.tell(Event::Commanded { server: server(1), change: RoleChange::Promote, result });
+    assert!(opened.contains(&command(1, RoleChange::Guard(true))), "{opened:?}");
+    assert!(opened.contains(&command(2, RoleChange::Follow(addr(1)))), "{opened:?}");
+}
+
+#[test]
+fn a_slave_that_still_applies_for_long_is_not_called_synchronized() {
+    let mut stage = Stage::steady();
+    for (lag, sync) in [(0.0, SyncState::Synchronized), (3.0, SyncState::Synchronizing { percent: None })] {
+        stage.report(1, MemberReport { lag_seconds: Some(lag), ..slave(true) });
+        let status = &stage.group.status().members[1];
+        assert_eq!((status.sync, status.lag_seconds), (sync, Some(lag)));
+    }
 }
