@@ -86,7 +86,7 @@ mod tests {
 
     fn spec(name: &str, approot: &str) -> ServiceSpec {
         let text = format!("{name}:\n  type: python\n  approot: {approot}\n");
-        crate::buildfile::parse(&text, &[]).stack.unwrap().services.remove(0)
+        crate::buildfile::parse(text.as_bytes(), &[]).stack.unwrap().services.remove(0)
     }
 
     /// The names of who is concerned, or why a build is needed.
