@@ -18,6 +18,8 @@ mod folders;
 mod homes;
 #[path = "platform/life.rs"]
 mod life;
+#[path = "platform/live.rs"]
+mod live;
 #[path = "platform/memory.rs"]
 mod memory;
 #[path = "platform/nodejs.rs"]

@@ -85,13 +85,18 @@ impl Reconciler {
         let plan = crate::plan::plan(&desired(&record, &groups), &world, now);
         let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
         holds.extend(publish::unsettled(&groups));
-        self.app.status.send_modify(|status| status.observed = observed.clone());
+        let (responsive, failures) = (Arc::new(responsive), Arc::new(world.failures));
+        self.app.status.send_modify(|status| {
+            status.observed = observed.clone();
+            status.responsive = responsive.clone();
+            status.failures = failures.clone();
+        });
         let serving = Serving {
             record: &record,
             observed: &observed,
             responsive: &responsive,
             leaving: self.app.leaving(),
-            failures: &world.failures,
+            failures: &failures,
         };
         holds.extend(publish::publish(&self.inner, &self.app, &serving).await);
         if plan.steps.is_empty()
@@ -101,8 +106,16 @@ impl Reconciler {
             return Ok(Outcome::Gone);
         }
         let steps = self.act(plan);
-        let responsive = Arc::new(responsive);
-        self.app.status.send_replace(AppStatus { version, observed, responsive, groups, steps, holds, gone: false });
+        self.app.status.send_replace(AppStatus {
+            version,
+            observed,
+            responsive,
+            failures,
+            groups,
+            steps,
+            holds,
+            gone: false,
+        });
         Ok(Outcome::Again(self.backoff.next(now).unwrap_or(TICK).min(TICK)))
     }
 

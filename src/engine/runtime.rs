@@ -68,6 +68,8 @@ pub struct ContainerSpec {
     /// (volume, path below /home/dotcloud) that several containers may have. Nothing of the image
     /// goes into them; they belong to the platform's user when the container starts.
     pub shared: Vec<(String, String)>,
+    /// A tar that is put into the home of code instances before they start.
+    pub overlay: Option<PathBuf>,
 }
 
 /// Something happened to a container of ours. Events are hints to look, never facts to act on.

@@ -70,7 +70,12 @@ pub fn http(serving: &Serving<'_>, catalog: &Catalog) -> BTreeMap<String, Arc<Ht
         let mut hosts = port.public_hosts(app, &service.name);
         hosts.extend(port.internal_hosts(app, &service.name));
         let backends = serving.backends(service, port.number);
-        let route = Arc::new(HttpRoute { app: app.clone(), service: service.name.clone(), backends });
+        let route = Arc::new(HttpRoute {
+            app: app.clone(),
+            service: service.name.clone(),
+            backends,
+            awaited: serving.awaits(service),
+        });
         routes.extend(hosts.into_iter().map(|host| (host, route.clone())));
     }
     routes
