@@ -11,6 +11,8 @@
 //! | `POST A/up` | | 204; the stack starts again without a build |
 //! | `POST A/down` | `{"volumes": bool}` | 204 when everything is gone |
 //! | `GET A/wait` | | stream of `{"object": {"status": "waiting", "holds"}}`, ends with `ready` or `failed` |
+//! | `GET A/live` | | stream of `{"object": {"instances", "wanted"}}`: while it is open, instances are held ready for changes |
+//! | `POST A/live` | a tar of changed files | stream of `{"object": {"status": "instance", …}}`, ends with `served`, `failed` or `build`: see [`crate::api::types::LiveEvent`] |
 //! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
 //! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
 //! | `POST A/kill` | `{"role": "db.master"}` | `{"object": {"role", "instance"}}` |
@@ -36,6 +38,7 @@ mod exec;
 mod extract;
 mod instance;
 mod listen;
+mod live;
 mod log;
 mod machine;
 mod refuse;
@@ -79,6 +82,7 @@ fn tree() -> Router<Api> {
         .merge(instance::routes())
         .merge(deployment::routes())
         .merge(environment::routes())
+        .merge(live::routes())
         .merge(log::routes())
         .merge(upload::routes())
         .merge(wait::routes())

@@ -23,6 +23,7 @@ mod health;
 mod info;
 mod inner;
 mod lifecycle;
+pub mod live;
 mod logs;
 mod naming;
 mod power;

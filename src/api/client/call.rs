@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use http::Method;
+use http_body_util::{BodyExt, Full};
 
 use super::{Client, Lines, RequestBody, Result, object, request};
 use crate::api::types::*;
@@ -133,6 +135,22 @@ impl Client {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// [`LiveReady`]s: while this stream is open, instances are held ready for changes.
+    pub async fn live(&self, app: &str) -> Result<Lines> {
+        self.stream(&at(app, "/live")).await
+    }
+
+    /// Sends changed files (see [`crate::api::types::DELETED`]); [`LiveEvent`]s until one is final.
+    ///
+    /// # Errors
+    /// `is_conflict` when the application is not up, or a deployment of it does not end.
+    pub async fn live_apply(&self, app: &str, tar: Vec<u8>) -> Result<Lines> {
+        let body = Full::new(Bytes::from(tar)).map_err(|never| match never {}).boxed();
+        let mut post = request(Method::POST, &at(app, "/live"), body)?;
+        post.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-tar"));
+        self.stream_of(post).await
     }
 
     // --- environment, logs, activity
