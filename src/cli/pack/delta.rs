@@ -131,7 +131,7 @@ mod tests {
         fs::set_permissions(dir.path().join("sub/run"), fs::Permissions::from_mode(0o750)).unwrap();
         let changed = paths(&["sub", "sub/run", "vanished", "sub/run/nonsense"]);
         let delta = delta(dir.path(), &changed, &paths(&["old", "old/x"])).unwrap().unwrap();
-        let expected = [".dotcloud/deleted 644 old|old/x|sub/run/nonsense|vanished", "sub/ 755 ", "sub/run 750 #!"];
+        let expected = [".dotcloud/deleted 644 old|old/x|sub/run/nonsense|vanished", "sub 755 ", "sub/run 750 #!"];
         assert_eq!(entries(&delta.tar), expected);
         assert_eq!(delta.report.files, 1);
     }
