@@ -124,7 +124,7 @@ impl DockerRuntime {
         self.put(builder, "/tmp", body_try_stream(tree), &attempt).await
     }
 
-    async fn put(&self, container: &str, path: &str, body: Body, attempt: &str) -> Result<()> {
+    pub(super) async fn put(&self, container: &str, path: &str, body: Body, attempt: &str) -> Result<()> {
         let options = UploadToContainerOptions { path: path.to_owned(), ..Default::default() };
         let put = self.client.patient.upload_to_container(container, Some(options), body).await;
         put.map_err(self.client.failed(attempt.to_owned()))

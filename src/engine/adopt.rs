@@ -10,6 +10,7 @@ use crate::store::{AppRecord, ServiceRecord};
 use super::app::App;
 use super::handle::EngineError;
 use super::inner::Inner;
+use super::live;
 
 /// Ports of the front: below the range that the kernel hands out by itself.
 const PORTS: std::ops::Range<u16> = 20000..30000;
@@ -125,6 +126,7 @@ fn password() -> String {
 
 /// Removes uploaded trees and images that are neither in use nor among the last few.
 pub async fn prune(inner: &Inner, app: &App) {
+    live::prune(inner, app).await;
     if let Err(error) = try_prune(inner, app).await {
         tracing::warn!(app = %app.name, "old revisions stay: {error}");
     }

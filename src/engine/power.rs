@@ -3,8 +3,8 @@
 use crate::model::observed::{ObservedContainer, Purpose};
 use crate::model::{AppName, InstanceName, ServiceName};
 
-use super::app::App;
-use super::execute::{GRACE_SECONDS, take_out};
+use super::app::{Absence, App};
+use super::execute::{DRAIN, GRACE_SECONDS, take_out};
 use super::handle::{Engine, EngineError, Result, to_its_end};
 
 impl Engine {
@@ -24,9 +24,9 @@ impl Engine {
             app.groups.plan_restart(&instance.service, instance.index).await;
             self.stop_and_start(server).await
         } else {
-            take_out(self.inner(), app, &server.id).await;
+            take_out(self.inner(), app, &server.id, Absence::ForGood, DRAIN).await;
             let restarted = self.stop_and_start(server).await;
-            app.set_leaving(&server.id, false);
+            app.set_leaving(&server.id, None);
             restarted
         };
         app.wake();

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::model::observed::{ObservedApp, ObservedContainer, Purpose, RunState};
 use crate::model::{Backend, GroupStatus, HttpRoute, ServiceName, TcpRoute, TcpState};
 use crate::store::{AppRecord, ServiceRecord};
 
-use super::app::App;
+use super::app::{Absence, App};
 use super::fronts::{Wanted, parse_subnet};
 use super::inner::Inner;
 use super::naming::{internal_host, public_host};
@@ -26,6 +26,24 @@ pub async fn publish(
         inner.routes.remove_app(&app.name);
         return inner.fronts.ensure(&app.name, Vec::new()).await;
     }
+    publish_web(inner, app, record, observed, responsive);
+    observed.containers.iter().filter(is_dead).for_each(|container| inner.traffic.abort(&container.id));
+    for (service, front_port) in data_services(record) {
+        gate_unless_known(inner, app, service, front_port);
+    }
+    inner.fronts.ensure(&app.name, listeners(inner, record, observed)).await
+}
+
+/// Publishes the web routes again from what was last seen, because who is leaving has changed.
+pub fn republish(inner: &Inner, app: &App) {
+    let (record, status) = (app.record(), app.status.borrow().clone());
+    if record.up && !record.doomed {
+        publish_web(inner, app, &record, &status.observed, &status.responsive);
+    }
+}
+
+fn publish_web(inner: &Inner, app: &App, record: &AppRecord, observed: &ObservedApp, responsive: &BTreeSet<String>) {
+    let _one_at_a_time = app.publishing.lock().unwrap_or_else(PoisonError::into_inner);
     let mut http = BTreeMap::new();
     for service in web_services(inner, record) {
         let route = Arc::new(route(inner, app, record, service, observed, responsive));
@@ -33,11 +51,6 @@ pub async fn publish(
         http.insert(internal_host(&app.name, &service.name), route);
     }
     inner.routes.set_http(&app.name, http);
-    observed.containers.iter().filter(is_dead).for_each(|container| inner.traffic.abort(&container.id));
-    for (service, front_port) in data_services(record) {
-        gate_unless_known(inner, app, service, front_port);
-    }
-    inner.fronts.ensure(&app.name, listeners(inner, record, observed)).await
 }
 
 /// One hold per group that has no open master or that changes.
@@ -70,16 +83,18 @@ fn route(
     let port = inner.catalog.get(&service.type_name).and_then(|kind| kind.http_port).unwrap_or_default();
     let generation = service.serving.as_ref().map(|version| version.generation);
     let leaving = app.leaving();
-    let serves = |container: &&ObservedContainer| {
+    let is_current = |container: &&ObservedContainer| {
         let identity = &container.identity;
         identity.purpose == Purpose::Code
             && identity.instance.service == service.name
             && Some(identity.generation) == generation
             && identity.instance.index < service.instances
             && container.state == RunState::Running
-            && responsive.contains(&container.id)
-            && !leaving.contains(&container.id)
     };
+    let serves = |container: &&ObservedContainer| {
+        is_current(container) && responsive.contains(&container.id) && !leaving.contains_key(&container.id)
+    };
+    let is_awaited = |container: &ObservedContainer| leaving.get(&container.id) == Some(&Absence::Brief);
     let backend = |container: &ObservedContainer| {
         Some(Backend {
             id: container.id.as_str().into(),
@@ -89,7 +104,8 @@ fn route(
     };
     let mut backends: Vec<Backend> = observed.containers.iter().filter(serves).filter_map(backend).collect();
     backends.sort_by(|a, b| a.instance.cmp(&b.instance));
-    HttpRoute { app: record.name.clone(), service: service.name.clone(), backends }
+    let awaited = observed.containers.iter().filter(is_current).any(is_awaited);
+    HttpRoute { app: record.name.clone(), service: service.name.clone(), backends, awaited }
 }
 
 /// Requests in flight on a dead instance need not find out by themselves.

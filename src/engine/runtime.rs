@@ -65,6 +65,8 @@ pub struct ContainerSpec {
     pub memory: Option<Memory>,
     /// (volume, path in the container)
     pub volumes: Vec<(String, String)>,
+    /// A tar that is put into the home of code instances before they start.
+    pub overlay: Option<PathBuf>,
 }
 
 /// Something happened to a container of ours. Events are hints to look, never facts to act on.

@@ -44,6 +44,7 @@ impl Specs<'_> {
             image: version.image.clone(),
             memory: Some(service.memory),
             attachment: Attachment::Network { name: self.network.name.clone(), ip: None },
+            overlay: version.overlay.as_ref().map(|overlay| overlay.file.clone()),
             ..self.base(instance, Purpose::Code, generation)
         })
     }
@@ -95,6 +96,7 @@ impl Specs<'_> {
             attachment: Attachment::Default,
             memory: None,
             volumes: Vec::new(),
+            overlay: None,
         }
     }
 

@@ -8,7 +8,8 @@ use crate::model::{AppName, GroupStatus, InstanceName, Memory, Receipt, ServiceN
 pub struct AppView {
     pub name: AppName,
     pub flavor: String,
-    /// The revision that serves, once one was deployed.
+    /// The revision that serves, once one was deployed; with `+live` behind it when files have
+    /// changed since.
     pub revision: Option<String>,
     /// `up` or, after `down`, `down`.
     pub up: bool,

@@ -30,6 +30,8 @@ pub struct HttpReport {
     pub failures: u64,
     /// Attempts made again, most often on another instance.
     pub retries: u64,
+    /// Errors of the 5xx class that were the proxy's own answers.
+    pub refusals: u64,
     /// Listed ones, and those that left with something still running.
     pub backends: Vec<BackendReport>,
 }
@@ -95,6 +97,7 @@ fn of_service(live: &LiveService) -> HttpReport {
         by_class: std::array::from_fn(|class| live.counts.sum(|counts| &counts.by_class[class])),
         failures: live.counts.sum(|counts| &counts.failures),
         retries: live.counts.sum(|counts| &counts.retries),
+        refusals: live.counts.sum(|counts| &counts.refusals),
         backends: Vec::new(),
     }
 }

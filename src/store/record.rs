@@ -1,6 +1,7 @@
 //! The documents of the store. They describe what is wanted, never what was observed.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,17 @@ pub struct Version {
     pub spec: ServiceSpec,
     /// User variables as they were when the deployment began.
     pub environment: BTreeMap<String, String>,
+    /// What has gone live since it was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<Overlay>,
+}
+
+/// Files that went live without a build, for instances that are made later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// The number of the last change: whole seconds since 1970, growing with every change.
+    pub change: u64,
+    pub file: PathBuf,
 }
 
 /// One attempt to run a revision.
@@ -102,6 +114,16 @@ pub struct ActivityRecord {
     pub category: String,
     pub action: String,
     pub details: BTreeMap<String, String>,
+}
+
+impl Version {
+    /// The revision's name, or what tells it from the one that was pushed.
+    pub fn label(&self) -> String {
+        match self.overlay {
+            Some(_) => format!("{}+live", self.revision),
+            None => self.revision.clone(),
+        }
+    }
 }
 
 impl AppRecord {

@@ -73,6 +73,7 @@ impl Home {
             attachment: Attachment::Network { name: network.name, ip: None },
             memory: Some(Memory::DEFAULT),
             volumes: Vec::new(),
+            overlay: None,
         }
     }
 

@@ -151,13 +151,14 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// True when the same revision, described the same way, serves already.
+    /// True when the same revision, described the same way, serves already, as it was built.
     async fn is_current(&self, wanted: &[ServiceSpec]) -> bool {
         let record = self.app.record();
         for spec in wanted {
             let serving = record.service(&spec.name).and_then(|service| service.serving.as_ref());
             let same = serving.filter(|version| {
                 version.revision == self.record.revision
+                    && version.overlay.is_none()
                     && version.spec == *spec
                     && version.environment == self.record.environment
             });
@@ -180,6 +181,7 @@ impl Deployment<'_> {
                     image,
                     spec,
                     environment: self.record.environment.clone(),
+                    overlay: None,
                 });
             }
             Ok(())

@@ -205,8 +205,16 @@ impl Front {
 }
 
 pub fn http_table(backends: &[Backend]) -> RouteTable {
-    let route =
-        HttpRoute { app: "counter".parse().unwrap(), service: "www".parse().unwrap(), backends: backends.to_vec() };
+    table(backends.to_vec(), false)
+}
+
+/// Nobody serves, and somebody is about to.
+pub fn awaited_table() -> RouteTable {
+    table(Vec::new(), true)
+}
+
+fn table(backends: Vec<Backend>, awaited: bool) -> RouteTable {
+    let route = HttpRoute { app: "counter".parse().unwrap(), service: "www".parse().unwrap(), backends, awaited };
     RouteTable { http: HashMap::from([(HOST.to_owned(), Arc::new(route))]), ..RouteTable::default() }
 }
 
