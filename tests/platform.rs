@@ -14,6 +14,8 @@ mod failover;
 mod homes;
 #[path = "platform/life.rs"]
 mod life;
+#[path = "platform/live.rs"]
+mod live;
 #[path = "platform/memory.rs"]
 mod memory;
 #[path = "platform/offline.rs"]

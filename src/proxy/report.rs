@@ -32,6 +32,8 @@ pub struct HttpReport {
     pub retries: u64,
     /// Errors of the 5xx class that were the proxy's own answers.
     pub refusals: u64,
+    /// Requests that wait for an instance to come back.
+    pub parked: u64,
     /// Listed ones, and those that left with something still running.
     pub backends: Vec<BackendReport>,
 }
@@ -98,6 +100,7 @@ fn of_service(live: &LiveService) -> HttpReport {
         failures: live.counts.sum(|counts| &counts.failures),
         retries: live.counts.sum(|counts| &counts.retries),
         refusals: live.counts.sum(|counts| &counts.refusals),
+        parked: live.parked.load(Ordering::Relaxed) as u64,
         backends: Vec::new(),
     }
 }

@@ -90,6 +90,9 @@ pub struct DeploymentRecord {
     pub clean: bool,
     pub service: Option<ServiceName>,
     pub generation: u64,
+    /// Whether what has gone live on this revision is to stay.
+    #[serde(default)]
+    pub live: bool,
     /// User variables as they were when it was scheduled.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -116,13 +119,14 @@ pub struct ActivityRecord {
     pub details: BTreeMap<String, String>,
 }
 
+/// Behind a revision's name: with what went live on it.
+pub const LIVE: &str = "+live";
+
 impl Version {
-    /// The revision's name, or what tells it from the one that was pushed.
+    /// What tells it from the revision that was pushed, and may be asked for as one.
     pub fn label(&self) -> String {
-        match self.overlay {
-            Some(_) => format!("{}+live", self.revision),
-            None => self.revision.clone(),
-        }
+        let live = if self.overlay.is_some() { LIVE } else { "" };
+        format!("{}{live}", self.revision)
     }
 }
 

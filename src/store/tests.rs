@@ -79,6 +79,7 @@ fn deployment(app: &AppName, generation: u64, phase: DeploymentPhase) -> Deploym
         clean: false,
         service: None,
         generation,
+        live: false,
         environment: [].into(),
         phase,
     }

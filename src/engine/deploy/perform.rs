@@ -158,7 +158,7 @@ impl Deployment<'_> {
             let serving = record.service(&spec.name).and_then(|service| service.serving.as_ref());
             let same = serving.filter(|version| {
                 version.revision == self.record.revision
-                    && version.overlay.is_none()
+                    && (self.record.live || version.overlay.is_none())
                     && version.spec == *spec
                     && version.environment == self.record.environment
             });
@@ -175,13 +175,16 @@ impl Deployment<'_> {
         let edit = |record: &mut AppRecord| {
             for (spec, image) in images {
                 let Some(service) = record.service_mut(&spec.name) else { continue };
+                let kept =
+                    service.serving.as_ref().filter(|old| self.record.live && old.revision == self.record.revision);
+                let overlay = kept.and_then(|old| old.overlay.clone());
                 service.candidate = Some(Version {
                     generation: self.record.generation,
                     revision: self.record.revision.clone(),
                     image,
                     spec,
                     environment: self.record.environment.clone(),
-                    overlay: None,
+                    overlay,
                 });
             }
             Ok(())

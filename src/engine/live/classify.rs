@@ -34,13 +34,11 @@ pub fn classify<'a>(paths: impl Iterator<Item = &'a str>, services: &[Candidate<
         if BUILD_FILES.contains(&path) {
             return Verdict::Build(format!("{path} has changed"));
         }
-        let inside: Vec<_> = services.iter().filter_map(|service| Some((service, service.relative(path)?))).collect();
-        let needs_build = |(service, relative): &&(&Candidate<'_>, &str)| service.is_built_on(path, relative);
-        if let Some((service, _)) = inside.iter().find(needs_build) {
+        if let Some(service) = services.iter().find(|service| service.is_built_on(path)) {
             return Verdict::Build(format!("{path} has changed, which the build of {} depends on", service.spec.name));
         }
         // What is in no approot may be used by all: shared code.
-        let of_all = inside.is_empty();
+        let of_all = services.iter().all(|service| service.relative(path).is_none());
         let names = services.iter().filter(|service| of_all || service.relative(path).is_some());
         concerned.extend(names.map(|service| service.spec.name.clone()));
     }
@@ -56,11 +54,15 @@ impl Candidate<'_> {
         Path::new(path).strip_prefix(&approot).ok()?.to_str()
     }
 
-    fn is_built_on(&self, path: &str, relative: &str) -> bool {
-        READ_ONCE.iter().any(|pattern| matches(pattern, relative))
-            || self.live.is_built_on(relative)
-            || self.hooks().any(|word| word == relative)
-            || self.spec.buildscript.as_deref().is_some_and(|script| plain(script) == path)
+    fn is_built_on(&self, path: &str) -> bool {
+        // The builder's script is named as seen from the tree's root.
+        let is_script = self.spec.buildscript.as_deref().is_some_and(|script| plain(script) == path);
+        let is_read = |relative: &str| {
+            READ_ONCE.iter().any(|pattern| matches(pattern, relative))
+                || self.live.is_built_on(relative)
+                || self.hooks().any(|word| word == relative)
+        };
+        is_script || self.relative(path).is_some_and(is_read)
     }
 
     /// Everything that the hooks name, files among it.
@@ -86,7 +88,7 @@ mod tests {
 
     fn spec(name: &str, approot: &str) -> ServiceSpec {
         let text = format!("{name}:\n  type: python\n  approot: {approot}\n");
-        crate::buildfile::parse(&text, &[]).stack.unwrap().services.remove(0)
+        crate::buildfile::parse(text.as_bytes(), &[]).stack.unwrap().services.remove(0)
     }
 
     /// The names of who is concerned, or why a build is needed.

@@ -176,7 +176,11 @@ impl Front {
 
     /// Publishes the backends of the one service, and waits until all threads know.
     pub async fn serve(&self, backends: &[Backend]) {
-        self.proxy.applied(self.proxy.publish(http_table(backends))).await;
+        self.publish(http_table(backends)).await;
+    }
+
+    pub async fn publish(&self, table: RouteTable) {
+        self.proxy.applied(self.proxy.publish(table)).await;
     }
 
     pub async fn get(&self, path: &str) -> Answer {
