@@ -24,6 +24,8 @@ mod offline;
 mod race;
 #[path = "platform/traffic.rs"]
 mod traffic;
+#[path = "platform/watch.rs"]
+mod watch;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

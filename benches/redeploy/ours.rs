@@ -24,7 +24,8 @@ pub struct Ours<'p> {
     app: &'static str,
     child: Child,
     changes: Receiver<Value>,
-    instances: Vec<SocketAddr>,
+    /// Where each instance answers; a live change keeps their addresses.
+    pub instances: Vec<SocketAddr>,
 }
 
 impl<'p> Ours<'p> {
@@ -46,10 +47,6 @@ impl<'p> Ours<'p> {
         let ours = Self { platform, app, child, changes, instances: addresses.collect() };
         ours.ready(instances);
         ours
-    }
-
-    pub fn address(&self, instance: usize) -> SocketAddr {
-        self.instances[instance]
     }
 
     /// The proxy, and the name it routes by.
