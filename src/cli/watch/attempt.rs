@@ -19,6 +19,18 @@ pub struct Way<'w> {
     pub ctx: &'w Context,
 }
 
+/// What an application runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// The id of the last deployment that succeeded.
+    pub deployment: Option<String>,
+    /// The revision of the one that goes on.
+    pub under_way: Option<String>,
+}
+
+/// Why a change is pushed although it could go live.
+pub const REPLACED: &str = "something else was deployed meanwhile";
+
 /// How an attempt to send a change ended.
 pub enum Sent {
     Over(Outcome, Told),
@@ -38,19 +50,25 @@ pub enum Wait {
 // === impl Way ===
 
 impl Way<'_> {
-    /// The revision that serves.
-    pub async fn revision(&self) -> Result<Option<String>, ClientError> {
-        self.ctx.client.revision(self.app.as_str()).await
+    /// What runs, and what is about to.
+    pub async fn serving(&self) -> Result<Serving, ClientError> {
+        let deployments = self.ctx.client.deployments(self.app.as_str()).await?;
+        let under_way = deployments.iter().find(|one| one.state == "running").map(|one| one.revision.clone());
+        let last = deployments.into_iter().rfind(|one| one.state == "succeeded");
+        Ok(Serving { deployment: last.map(|one| one.deploy_id), under_way })
     }
 
-    /// Sends a change of `revision`.
+    /// Sends a change of what the deployment `base` brought.
     ///
     /// # Errors
     /// The application is gone, or the daemon cannot be reached.
-    pub async fn send(&self, change: &Change, revision: &Option<String>) -> Result<Sent, CliError> {
-        match self.revision().await {
-            Ok(serving) if serving == *revision => {}
-            Ok(_) => return Ok(Sent::Build("another revision was deployed meanwhile".to_owned())),
+    pub async fn send(&self, change: &Change, base: &Option<String>) -> Result<Sent, CliError> {
+        match self.serving().await {
+            Ok(Serving { under_way: Some(revision), .. }) => {
+                return Ok(Sent::Later(Wait::Busy(format!("revision {revision} is being deployed"))));
+            }
+            Ok(Serving { deployment, .. }) if deployment != *base => return Ok(Sent::Build(REPLACED.to_owned())),
+            Ok(_) => {}
             Err(error) => return refused(error),
         }
         let delta = match self.pack(change).await? {

@@ -8,9 +8,9 @@ use crate::cli::ui::Tone;
 use crate::cli::up;
 use crate::watch::{Change, Seen, Watch};
 
-use super::attempt::{Sent, Wait, Way};
+use super::attempt::{REPLACED, Sent, Wait, Way};
 use super::hold::hold;
-use super::report::{self, Outcome, Report, Told};
+use super::report::{self, Outcome, Report, Told, Warning};
 
 /// Before a daemon that went away, or a deployment under way, is asked again.
 pub const PAUSE: Duration = Duration::from_millis(300);
@@ -22,14 +22,14 @@ pub struct Session<'s> {
     pending: Option<Change>,
     /// What was pending was sent and not applied.
     refused: bool,
-    /// What the changes are changes of; `None` until the first one is sent.
-    revision: Option<String>,
+    /// The deployment that brought what the changes are changes of.
+    base: Option<String>,
 }
 
 impl<'s> Session<'s> {
     /// `watch` was started before what serves was pushed.
     pub fn new(way: Way<'s>, watch: Watch) -> Self {
-        Self { way, watch, pending: None, refused: false, revision: None }
+        Self { way, watch, pending: None, refused: false, base: None }
     }
 
     /// Goes on until the watch fails or the application is gone.
@@ -38,7 +38,7 @@ impl<'s> Session<'s> {
     /// Always: that is its only end.
     pub async fn run(mut self) -> Result<(), CliError> {
         let Way { tree, app, ctx } = self.way;
-        self.revision = self.way.revision().await?;
+        self.base = self.way.serving().await?.deployment;
         ctx.ui.info(format!("Watching {}: what is saved there goes live", tree.root().display()));
         tokio::select! {
             ended = self.changes() => ended,
@@ -86,10 +86,8 @@ impl<'s> Session<'s> {
     async fn send_pending(&mut self) -> Result<(), CliError> {
         let (mut losses, mut told) = (Losses::default(), String::new());
         while let Some(change) = self.pending.clone() {
-            match self.way.send(&change, &self.revision).await? {
-                Sent::Over(outcome, Told { warnings, .. }) => {
-                    return self.finish(&change, outcome, warnings).await;
-                }
+            match self.way.send(&change, &self.base).await? {
+                Sent::Over(outcome, Told { warnings, .. }) => return self.over(&change, outcome, warnings).await,
                 Sent::Build(reason) => return self.build(&change, &reason).await,
                 Sent::Later(Wait::Busy(reason)) => {
                     if reason != told {
@@ -108,21 +106,22 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    async fn finish(
-        &mut self,
-        change: &Change,
-        outcome: Outcome,
-        warnings: Vec<report::Warning>,
-    ) -> Result<(), CliError> {
+    /// A change that was applied to something else than it was made for is worth nothing.
+    async fn over(&mut self, change: &Change, outcome: Outcome, warnings: Vec<Warning>) -> Result<(), CliError> {
+        let served = matches!(outcome, Outcome::Served { .. });
+        if served && self.way.serving().await?.deployment != self.base {
+            return self.build(change, REPLACED).await;
+        }
+        self.finish(change, outcome, warnings);
+        Ok(())
+    }
+
+    fn finish(&mut self, change: &Change, outcome: Outcome, warnings: Vec<Warning>) {
         match outcome {
-            Outcome::Served { .. } | Outcome::Deployed { .. } => {
-                self.pending = None;
-                self.revision = self.way.revision().await?;
-            }
+            Outcome::Served { .. } | Outcome::Deployed { .. } => self.pending = None,
             _ => self.refused = true,
         }
         Report::new(change, outcome, warnings).print(self.way.ctx);
-        Ok(())
     }
 
     /// The whole tree is pushed, and the ordinary output of that is printed.
@@ -136,7 +135,11 @@ impl<'s> Session<'s> {
             Err(error) if error.kind == Kind::Unreachable => return Err(error),
             Err(error) => Outcome::NotDeployed { error: error.message },
         };
-        self.finish(change, outcome, Vec::new()).await
+        if let Outcome::Deployed { .. } = outcome {
+            self.base = self.way.serving().await?.deployment;
+        }
+        self.finish(change, outcome, Vec::new());
+        Ok(())
     }
 
     /// Returns how many instances run it.
@@ -151,12 +154,10 @@ impl<'s> Session<'s> {
 
     /// Waits until nobody else's deployment is under way.
     async fn idle(&self) -> Result<(), CliError> {
-        let Way { app, ctx, .. } = self.way;
         let mut told = false;
-        while let Some(last) = ctx.client.deployments(app.as_str()).await?.pop().filter(|last| last.state == "running")
-        {
+        while let Some(revision) = self.way.serving().await?.under_way {
             if !std::mem::replace(&mut told, true) {
-                ctx.ui.info(format!("Waiting: the deployment of revision {} is under way", last.revision));
+                self.way.ctx.ui.info(format!("Waiting: revision {revision} is being deployed"));
             }
             tokio::time::sleep(PAUSE).await;
         }
