@@ -1,6 +1,6 @@
 //! How changed code goes live in running instances.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Glob, GlobBuilder, GlobSet};
 use serde::Deserialize;
 
 /// `[live]` of a `service.toml`.
@@ -30,24 +30,23 @@ pub enum Reload {
 }
 
 impl Live {
-    /// Whether a build of this type depends on a path relative to the approot.
-    pub fn is_built_on(&self, path: &str) -> bool {
-        self.build_on.iter().any(|pattern| matches(pattern, path))
+    /// Matches what a build of this type depends on, of `more` patterns too.
+    pub fn built_on(&self, more: &[&str]) -> GlobSet {
+        let own = self.build_on.iter().map(String::as_str);
+        // Those that are none were refused when the type was read.
+        let globs = own.chain(more.iter().copied()).filter_map(|pattern| glob(pattern).ok());
+        GlobSet::new(globs).unwrap_or_else(|_| GlobSet::empty())
     }
 
     /// The first pattern that is none, and why.
     pub(super) fn check(&self) -> Result<(), String> {
-        self.build_on.iter().try_for_each(|pattern| matcher(pattern).map(drop).map_err(|error| error.to_string()))
+        self.build_on.iter().try_for_each(|pattern| glob(pattern).map(drop).map_err(|error| error.to_string()))
     }
 }
 
-/// Whether a pattern, in which `*` stays within one folder, is of this path.
-pub fn matches(pattern: &str, path: &str) -> bool {
-    matcher(pattern).is_ok_and(|matcher| matcher.is_match(path))
-}
-
-fn matcher(pattern: &str) -> Result<GlobMatcher, globset::Error> {
-    Ok(GlobBuilder::new(pattern).literal_separator(true).build()?.compile_matcher())
+/// `*` stays within one folder.
+fn glob(pattern: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(pattern).literal_separator(true).build()
 }
 
 #[cfg(test)]
@@ -56,9 +55,22 @@ mod tests {
 
     #[test]
     fn stars_stay_in_their_folder_and_double_stars_do_not() {
-        assert!(matches("requirements*.txt", "requirements-dev.txt"));
-        assert!(!matches("*uwsgi.conf", "deep/my-uwsgi.conf"));
-        assert!(matches("requirements/**", "requirements/base/all.txt"));
-        assert!(matches("**", "any/path"));
+        let build_on = ["requirements*.txt", "requirements/**"].map(str::to_owned).into();
+        let live = Live { build_on, ..Live::default() };
+        let built_on = live.built_on(&["*uwsgi.conf"]);
+        for path in ["requirements-dev.txt", "requirements/base/all.txt", "my-uwsgi.conf"] {
+            assert!(built_on.is_match(path), "{path}");
+        }
+        for path in ["deep/requirements.txt", "deep/my-uwsgi.conf", "wsgi.py"] {
+            assert!(!built_on.is_match(path), "{path}");
+        }
+        let all = Live { build_on: vec!["**".to_owned()], ..Live::default() };
+        assert!(all.built_on(&[]).is_match("any/path"));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_refused() {
+        let wrong = Live { build_on: vec!["a[".to_owned()], ..Live::default() };
+        assert!(wrong.check().unwrap_err().contains("a["));
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
-pub use live::{Live, Reload, matches};
+pub use live::{Live, Reload};
 pub use recipe::{BuildRecipe, recipe};
 pub use service_type::{Client, DataSpec, ImageRecipe, Kind, ServiceType};
 

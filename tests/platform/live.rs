@@ -115,7 +115,8 @@ impl<'a> Live<'a> {
     /// Watches until that many instances take changes.
     fn watch(platform: &'a Platform, instances: u32) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let client = Client::new(Home::at(platform.home()));
+        // Not `new`, which would start this program as a daemon.
+        let client = Client::passive(Home::at(platform.home()));
         let watch = runtime.block_on(async {
             let mut watch = client.live(APP).await.unwrap();
             while let Some(ready) = watch.next::<LiveReady>().await.unwrap() {

@@ -1,16 +1,19 @@
 //! Which services a change concerns, and whether it needs a build. Pure.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
-use crate::catalog::{Live, matches};
+use globset::GlobSet;
+
+use crate::catalog::Live;
 use crate::model::{ServiceName, ServiceSpec};
 
 /// A code service that serves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Candidate<'a> {
-    pub spec: &'a ServiceSpec,
-    pub live: &'a Live,
+    spec: &'a ServiceSpec,
+    approot: PathBuf,
+    built_on: GlobSet,
 }
 
 /// What a change leads to.
@@ -45,23 +48,22 @@ pub fn classify<'a>(paths: impl Iterator<Item = &'a str>, services: &[Candidate<
     Verdict::Live(concerned)
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    pub fn new(spec: &'a ServiceSpec, live: &Live) -> Self {
+        let parts = Path::new(&spec.approot).components();
+        let approot = parts.filter(|part| matches!(part, Component::Normal(_))).collect();
+        Self { spec, approot, built_on: live.built_on(&READ_ONCE) }
+    }
+
     /// The path as seen from the approot; `None` outside of it.
     fn relative<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let approot = Path::new(&self.spec.approot);
-        let approot: std::path::PathBuf =
-            approot.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
-        Path::new(path).strip_prefix(&approot).ok()?.to_str()
+        Path::new(path).strip_prefix(&self.approot).ok()?.to_str()
     }
 
     fn is_built_on(&self, path: &str) -> bool {
         // The builder's script is named as seen from the tree's root.
         let is_script = self.spec.buildscript.as_deref().is_some_and(|script| plain(script) == path);
-        let is_read = |relative: &str| {
-            READ_ONCE.iter().any(|pattern| matches(pattern, relative))
-                || self.live.is_built_on(relative)
-                || self.hooks().any(|word| word == relative)
-        };
+        let is_read = |relative: &str| self.built_on.is_match(relative) || self.hooks().any(|word| word == relative);
         is_script || self.relative(path).is_some_and(is_read)
     }
 
@@ -94,7 +96,7 @@ mod tests {
     /// The names of who is concerned, or why a build is needed.
     fn judge(services: &[ServiceSpec], paths: &[&str]) -> Result<Vec<String>, String> {
         let live = python();
-        let candidates: Vec<_> = services.iter().map(|spec| Candidate { spec, live: &live }).collect();
+        let candidates: Vec<_> = services.iter().map(|spec| Candidate::new(spec, &live)).collect();
         match classify(paths.iter().copied(), &candidates) {
             Verdict::Live(names) => Ok(names.into_iter().map(String::from).collect()),
             Verdict::Build(why) => Err(why),
