@@ -64,6 +64,11 @@ bench-up: setup ## Warm `up --wait` of 4 www + 1 redis beside Docker Compose
 	@scripts/fetch-compose.sh
 	$(bench) up
 
+.PHONY: bench-redeploy
+bench-redeploy: setup ## From saving a file to the new answer of 3 instances, beside `docker compose watch`
+	@scripts/fetch-compose.sh
+	$(bench) redeploy
+
 .PHONY: bench-proxy-load
 bench-proxy-load: setup ## 30 s of load during push and scale 1->4->2, then while an instance is killed every 3 s
 	$(bench) proxy_load

@@ -16,3 +16,4 @@ pub mod plan;
 pub mod proxy;
 pub mod race;
 pub mod store;
+pub mod watch;

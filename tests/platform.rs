@@ -34,6 +34,8 @@ mod ports;
 mod race;
 #[path = "platform/traffic.rs"]
 mod traffic;
+#[path = "platform/watch.rs"]
+mod watch;
 #[path = "platform/websocket.rs"]
 mod websocket;
 #[path = "platform/workers.rs"]

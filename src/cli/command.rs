@@ -61,6 +61,7 @@ pub struct Global {
 pub enum Command {
     Up(up::Args),
     Down(down::Args),
+    Watch(watch::Args),
     Push(push::Args),
     Deploy(deploy::Args),
     Scale(scale::Args),

@@ -59,7 +59,10 @@ fn block_on(work: impl Future<Output = Result<u8, CliError>>) -> Result<u8, CliE
 
 /// Verbs that follow something have their own way to end; all others end at Ctrl-C at once.
 async fn interruptible(command: Command, ctx: &Context) -> Result<u8, CliError> {
-    if matches!(command, Command::Up(_) | Command::Logs(_) | Command::Dlogs(_) | Command::Run(_) | Command::Race(_)) {
+    if matches!(
+        command,
+        Command::Up(_) | Command::Watch(_) | Command::Logs(_) | Command::Dlogs(_) | Command::Run(_) | Command::Race(_)
+    ) {
         return dispatch(command, ctx).await;
     }
     tokio::select! {
@@ -75,6 +78,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
     match command {
         Command::Up(args) => up::run(args, ctx).await,
         Command::Down(args) => down::run(args, ctx).await,
+        Command::Watch(args) => watch::run(args, ctx).await,
         Command::Push(args) => push::run(args, ctx).await,
         Command::Deploy(args) => deploy::run(args, ctx).await,
         Command::Scale(args) => scale::run(args, ctx).await,

@@ -213,10 +213,14 @@ impl Seen {
 
 /// Gives up when a connection is lost again and again.
 #[derive(Debug, Default)]
-struct Losses(u32);
+pub struct Losses(u32);
 
 impl Losses {
-    fn count(&mut self, news: bool, error: Option<ClientError>) -> Result<(), CliError> {
+    /// Counts a loss; `news` when something new came since the last one.
+    ///
+    /// # Errors
+    /// It was one too many.
+    pub fn count(&mut self, news: bool, error: Option<ClientError>) -> Result<(), CliError> {
         self.0 = if news { 1 } else { self.0 + 1 };
         match error {
             _ if self.0 < LOSSES => Ok(()),

@@ -46,6 +46,7 @@ pub mod ui;
 pub mod up;
 pub mod url;
 pub mod validate;
+pub mod watch;
 
 mod command;
 mod entry;
