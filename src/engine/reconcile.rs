@@ -85,6 +85,7 @@ impl Reconciler {
         let plan = crate::plan::plan(&desired(&record, &groups), &world, now);
         let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
         holds.extend(publish::unsettled(&groups));
+        // Before routes are published from it: others publish from the status meanwhile.
         let (responsive, failures) = (Arc::new(responsive), Arc::new(world.failures));
         self.app.status.send_modify(|status| {
             status.observed = observed.clone();
