@@ -74,6 +74,8 @@ pub enum Command {
     Restart(restart::Args),
     Switchover(switchover::Args),
     Kill(kill::Args),
+    Pause(pause::Args),
+    Unpause(unpause::Args),
     Env(env::Args),
     Create(create::Args),
     Destroy(destroy::Args),

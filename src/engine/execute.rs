@@ -8,6 +8,7 @@ use crate::plan::Step;
 
 use super::app::App;
 use super::inner::Inner;
+use super::pauses;
 use super::runtime::RuntimeError;
 use super::spec::Specs;
 
@@ -38,6 +39,7 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
             runtime.remove_volume(&inner.naming.volume(&app.name, instance)).await
         }
         Step::SetMemory { container, memory, .. } => runtime.set_memory(container, *memory).await,
+        Step::Unpause { instance, container } => pauses::end(inner, app, instance, container).await,
     }
 }
 
@@ -93,7 +95,12 @@ async fn image(
 /// Takes a container out of the routes and waits for the requests it still has: no thread of the
 /// proxy sends it another one afterwards. Until [`App::set_leaving`] says otherwise it stays out,
 /// wanted again meanwhile or not.
+///
+/// A paused one goes on: what it was sent would be waited for in vain.
 pub async fn take_out(inner: &Inner, app: &App, container: &str) {
+    if let Err(error) = pauses::let_go_on(inner, app, container).await {
+        tracing::warn!(%error, "{container} stays paused");
+    }
     let mut status = app.status.subscribe();
     app.set_leaving(container, true);
     app.wake();

@@ -18,7 +18,7 @@ use super::execute::execute;
 use super::health::Incarnation;
 use super::inner::Inner;
 use super::runtime::RuntimeError;
-use super::{aftermath, clock, publish};
+use super::{aftermath, clock, pauses, publish};
 
 /// Looked at again at least this often, should an event have been lost.
 const TICK: Duration = Duration::from_secs(5);
@@ -78,7 +78,8 @@ impl Reconciler {
             failures: self.backoff.failures(),
         };
         let now = clock::monotonic();
-        let plan = crate::plan::plan(&desired(&record, &groups), &world, now);
+        let today = clock::now();
+        let plan = crate::plan::plan(&desired(&record, &groups, today), &world, now);
         let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
         holds.extend(publish::unsettled(&groups));
         self.app.status.send_modify(|status| status.observed = observed.clone());
@@ -92,7 +93,8 @@ impl Reconciler {
         let steps = self.act(plan);
         let responsive = Arc::new(responsive);
         self.app.status.send_replace(AppStatus { version, observed, responsive, groups, steps, holds, gone: false });
-        Ok(Outcome::Again(self.backoff.next(now).unwrap_or(TICK).min(TICK)))
+        let soonest = self.backoff.next(now).into_iter().chain(pauses::next_end(&record, today)).min();
+        Ok(Outcome::Again(soonest.unwrap_or(TICK).min(TICK)))
     }
 
     /// Starts every step whose target has none under way; returns what is to be done or is.

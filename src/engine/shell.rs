@@ -4,13 +4,17 @@ use crate::model::{AppName, InstanceName};
 
 use super::handle::{Engine, EngineError, Result};
 use super::power::server;
-use super::runtime::{ExecSession, ExecSpec, Purpose};
+use super::runtime::{ExecSession, ExecSpec, Purpose, RunState};
 
 impl Engine {
     /// Without a command: a login shell, or for a data service its client, logged in.
     pub async fn run(&self, app: &AppName, instance: &InstanceName, spec: ExecSpec) -> Result<ExecSession> {
         let app = self.seen_app(app).await?;
         let server = server(&app, instance)?;
+        if server.state == RunState::Paused {
+            let text = format!("{instance} is paused: `dotcloud unpause {instance}` lets it go on.");
+            return Err(EngineError::Invalid(text));
+        }
         if server.pid.is_none() {
             return Err(EngineError::Invalid(format!("{instance} does not run now: `dotcloud status` says why.")));
         }

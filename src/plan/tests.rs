@@ -52,12 +52,16 @@ fn service(name: &str, instances: u32, kind: DesiredKind) -> DesiredService {
 }
 
 fn code(instances: u32, serving: Option<u64>, candidate: Option<u64>) -> Desired {
-    Desired { up: true, services: vec![service("www", instances, DesiredKind::Code { serving, candidate })] }
+    Desired {
+        up: true,
+        services: vec![service("www", instances, DesiredKind::Code { serving, candidate })],
+        ..Desired::default()
+    }
 }
 
 fn data(instances: u32, brisk: bool, master: Option<u32>) -> Desired {
     let group = GroupBrief { brisk, settled: !brisk, master };
-    Desired { up: true, services: vec![service("db", instances, DesiredKind::Data { group })] }
+    Desired { up: true, services: vec![service("db", instances, DesiredKind::Data { group })], ..Desired::default() }
 }
 
 fn text(desired: &Desired, observed: &Observed) -> String {

@@ -17,7 +17,8 @@ impl Step {
             | Self::ReviveInstance { instance, .. }
             | Self::Retire { instance, .. }
             | Self::Discard { instance, .. }
-            | Self::SetMemory { instance, .. } => instance.to_string(),
+            | Self::SetMemory { instance, .. }
+            | Self::Unpause { instance, .. } => instance.to_string(),
         }
     }
 }
@@ -36,6 +37,7 @@ impl fmt::Display for Step {
             Self::Remove { name, .. } => write!(f, "remove {name}"),
             Self::Discard { instance, .. } => write!(f, "discard {instance} with its data"),
             Self::SetMemory { instance, memory, .. } => write!(f, "limit {instance} to {memory}"),
+            Self::Unpause { instance, .. } => write!(f, "let {instance} go on"),
         }
     }
 }

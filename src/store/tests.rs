@@ -12,6 +12,7 @@ fn app(name: &str) -> AppRecord {
         services: Vec::new(),
         environment: [("A".to_owned(), "1".to_owned())].into(),
         generation: 3,
+        pauses: Default::default(),
     }
 }
 

@@ -79,11 +79,21 @@ impl Client {
         Ok(master.instance_id)
     }
 
-    /// SIGKILL to `www.2`, `db.master`, `db.slave`; returns the instance it was.
-    pub async fn kill(&self, app: &str, role: &str) -> Result<String> {
-        let body = serde_json::json!({ "role": role });
-        let killed: Killed = self.tell(Method::POST, &at(app, "/kill"), &body).await?;
-        Ok(killed.instance)
+    /// SIGKILL to `www.2`, `db.master`, `db.slave`; says which instance it was.
+    pub async fn kill(&self, app: &str, strike: &Strike) -> Result<Struck> {
+        self.tell(Method::POST, &at(app, "/kill"), strike).await
+    }
+
+    /// Stops an instance's processes where they are; says which instance it was.
+    pub async fn pause(&self, app: &str, strike: &Strike) -> Result<Struck> {
+        self.tell(Method::POST, &at(app, "/pause"), strike).await
+    }
+
+    /// Lets paused instances go on, without a role all of them; returns which it were.
+    pub async fn unpause(&self, app: &str, role: Option<&str>) -> Result<Vec<String>> {
+        let body = Unpause { role: role.map(str::to_owned) };
+        let unpaused: Unpaused = self.tell(Method::POST, &at(app, "/unpause"), &body).await?;
+        Ok(unpaused.instances)
     }
 
     /// `www`, `www.1`, `db.master` -> an instance.
