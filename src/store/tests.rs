@@ -98,6 +98,7 @@ fn receipt(service: &str, epoch: u64) -> crate::model::Receipt {
         opened_ms: 3.0,
         first_write_ms: None,
         resynchronised_ms: None,
+        continuity: None,
     }
 }
 

@@ -151,6 +151,10 @@ pub(super) fn failover(receipt: Receipt) -> types::Failover {
         opened_ms: receipt.opened_ms,
         first_write_ms: receipt.first_write_ms,
         resynchronised_ms: receipt.resynchronised_ms,
+        old_position: receipt.continuity.map(|joint| joint.old_position),
+        old_heard_ms: receipt.continuity.map(|joint| joint.old_heard_ms),
+        new_position: receipt.continuity.map(|joint| joint.new_position),
+        lost_bytes: receipt.continuity.map(|joint| joint.lost()),
     }
 }
 

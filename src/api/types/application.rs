@@ -218,6 +218,19 @@ pub struct Failover {
     pub first_write_ms: Option<f64>,
     #[serde(default)]
     pub resynchronised_ms: Option<f64>,
+    /// The old master's position when it was last heard; these four are absent when the same
+    /// member is master again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_position: Option<u64>,
+    /// How long before the detection that was: what it acknowledged since is known to nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_heard_ms: Option<f64>,
+    /// The position from which the new master went on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_position: Option<u64>,
+    /// What the old master was seen to have and the new one had not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_bytes: Option<u64>,
 }
 
 /// `PATCH S`: dotCloud's way to scale one thing.
