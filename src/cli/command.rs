@@ -71,6 +71,7 @@ pub enum Command {
     Logs(logs::Args),
     #[command(alias = "ssh")]
     Run(run::Args),
+    Copy(copy::Args),
     Restart(restart::Args),
     Switchover(switchover::Args),
     Kill(kill::Args),

@@ -90,6 +90,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Open(args) => open::run(args, ctx).await,
         Command::Logs(args) => logs::run(args, ctx).await,
         Command::Run(args) => run::run(args, ctx).await,
+        Command::Copy(args) => copy::run(args, ctx).await,
         Command::Restart(args) => restart::run(args, ctx).await,
         Command::Switchover(args) => switchover::run(args, ctx).await,
         Command::Kill(args) => kill::run(args, ctx).await,

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod connect;
 pub mod connection;
 pub mod context;
+pub mod copy;
 pub mod create;
 pub mod daemon;
 pub mod deploy;
