@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::engine::runtime::{ExecOutput, ExecSession, ExecSpec, LogLine, Result, TtySize};
+use crate::engine::runtime::{ExecOutput, ExecSession, ExecSpec, LogLine, LogPart, Result, TtySize};
 
 use super::DockerRuntime;
 use super::client::Client;
@@ -40,7 +40,7 @@ impl DockerRuntime {
     pub(super) async fn read_logs(
         &self,
         container: &str,
-        lines: Option<u32>,
+        part: LogPart,
         follow: bool,
     ) -> Result<mpsc::Receiver<LogLine>> {
         self.check_ours(container).await?;
@@ -49,7 +49,8 @@ impl DockerRuntime {
             stdout: true,
             stderr: true,
             timestamps: true,
-            tail: lines.map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
+            tail: part.lines.map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
+            since: part.since.and_then(|since| i32::try_from(since).ok()).unwrap_or_default(),
             ..Default::default()
         };
         let stream: Output = Box::pin(self.client.docker.logs(container, Some(options)));
@@ -158,9 +159,22 @@ impl Lines {
         let (at, text) = text.split_once(' ').unwrap_or((&text, ""));
         let whole = text.strip_suffix('\n');
         let slot = &mut self.partial[usize::from(stderr)];
-        let line = slot.get_or_insert_with(|| LogLine { at: at.to_owned(), stderr, text: String::new() });
+        let line =
+            slot.get_or_insert_with(|| LogLine { at: at.to_owned(), stderr, process: None, text: String::new() });
         line.text.push_str(whole.map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)));
-        if whole.is_some() || line.text.len() > LONGEST { slot.take() } else { None }
+        if whole.is_some() || line.text.len() > LONGEST { slot.take().map(told_apart) } else { None }
+    }
+}
+
+/// What `templates/_common/mark` puts before a line: the program, this, a space.
+const MARK: &str = "\u{1f} ";
+
+/// A line without its mark.
+fn told_apart(line: LogLine) -> LogLine {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|c| c.is_ascii_graphic());
+    match line.text.split_once(MARK).filter(|(name, _)| is_name(name)) {
+        Some((name, text)) => LogLine { process: Some(name.to_owned()), text: text.to_owned(), ..line },
+        None => line,
     }
 }
 
@@ -184,7 +198,7 @@ async fn forward_lines(mut stream: Output, sender: mpsc::Sender<LogLine>) {
         }
     }
     for line in lines.partial.into_iter().flatten() {
-        let _ = sender.send(line).await;
+        let _ = sender.send(told_apart(line)).await;
     }
 }
 
@@ -207,5 +221,18 @@ mod tests {
         assert_eq!(lines.push(true, b"2024-01-01T00:00:00.2Z other\n").unwrap().text, "other");
         let joined = lines.push(false, b"2024-01-01T00:00:00.3Z half\r\n").unwrap();
         assert_eq!((joined.at.as_str(), joined.text.as_str()), ("2024-01-01T00:00:00.1Z", "first half"));
+    }
+
+    #[test]
+    fn marked_lines_name_their_program_and_others_stay_as_they_are() {
+        let read = |text: &str| {
+            let line = Lines::default().push(false, format!("2024-01-01T00:00:00.1Z {text}\n").as_bytes()).unwrap();
+            (line.process, line.text)
+        };
+        assert_eq!(read("uwsgi\u{1f} spawned"), (Some("uwsgi".to_owned()), "spawned".to_owned()));
+        assert_eq!(read("nginx-access\u{1f} "), (Some("nginx-access".to_owned()), String::new()));
+        for plain in ["plain", "two words\u{1f} x", "\u{1f} x"] {
+            assert_eq!(read(plain), (None, plain.to_owned()));
+        }
     }
 }

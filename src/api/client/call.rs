@@ -156,9 +156,18 @@ impl Client {
         self.order(Method::PATCH, &at(app, "/environment"), Some(changes)).await
     }
 
-    /// [`LogRecord`]s of services and instances; an empty filter means all.
-    pub async fn logs(&self, app: &str, filter: &[String], lines: Option<u32>, follow: bool) -> Result<Lines> {
-        self.stream(&at(app, &format!("/logs?{}", log_query(follow, lines, filter)))).await
+    /// [`LogRecord`]s of services and instances; an empty filter means all. `lines` are the last
+    /// ones of each instance, `since` (RFC 3339, UTC) leaves out what is older.
+    pub async fn logs(
+        &self,
+        app: &str,
+        filter: &[String],
+        lines: Option<u32>,
+        since: Option<&str>,
+        follow: bool,
+    ) -> Result<Lines> {
+        let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
+        self.stream(&at(app, &format!("/logs?{}{since}", log_query(follow, lines, filter)))).await
     }
 
     /// Of one application or, with `None`, of all.

@@ -1,9 +1,13 @@
-//! An application's log: the output of the chosen instances, interleaved as it comes, followed
-//! across restarts and redeploys.
+//! An application's log: the output of the chosen instances in the order of its times, followed
+//! across restarts, failovers and redeploys.
 
-use std::collections::BTreeSet;
+mod backlog;
+mod tail;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::model::observed::{ObservedContainer, Purpose};
@@ -14,22 +18,19 @@ use super::clock;
 use super::handle::{Engine, EngineError, Result};
 use super::inner::Inner;
 use super::runtime::LogLine;
-use super::view::AppLogLine;
+use super::view::{AppLogLine, LogWish};
 
 impl Engine {
-    /// `filter`: services and instances; empty means all. `lines`: of each instance.
-    pub async fn logs(
-        &self,
-        app: &AppName,
-        filter: Vec<String>,
-        lines: Option<u32>,
-        follow: bool,
-    ) -> Result<mpsc::Receiver<AppLogLine>> {
-        let app = self.inner().app(app)?;
-        let filter = filter.iter().map(|text| parse(&app, text)).collect::<Result<Vec<_>>>()?;
+    /// What there is, in order; with `follow` what comes after it, as it comes.
+    ///
+    /// # Errors
+    /// A name of the filter is none, or nothing has it.
+    pub async fn logs(&self, app: &AppName, wish: LogWish) -> Result<mpsc::Receiver<AppLogLine>> {
+        let app = self.seen_app(app).await?;
+        let filter = wish.filter.iter().map(|text| parse(&app, text)).collect::<Result<Vec<_>>>()?;
         let (sender, receiver) = mpsc::channel(256);
-        let tailer = Tailer { inner: self.inner().clone(), app, filter, lines, sender };
-        tokio::spawn(tailer.run(follow));
+        let reader = Reader { inner: self.inner().clone(), app, filter, sender };
+        tokio::spawn(reader.run(wish));
         Ok(receiver)
     }
 }
@@ -49,36 +50,60 @@ fn parse(app: &App, text: &str) -> Result<Choice> {
     }
 }
 
-struct Tailer {
+/// Reads for one listener.
+struct Reader {
     inner: Arc<Inner>,
     app: Arc<App>,
     filter: Vec<Choice>,
-    lines: Option<u32>,
     sender: mpsc::Sender<AppLogLine>,
 }
 
-impl Tailer {
-    async fn run(self, follow: bool) {
+impl Reader {
+    async fn run(self, wish: LogWish) {
         let mut status = self.app.status.subscribe();
-        let mut tailed = BTreeSet::new();
-        let mut first = true;
+        let there = self.chosen(&status.borrow_and_update().observed.containers);
+        let Some(mut newest) = self.backlog(&there, &wish).await else { return };
+        if !wish.follow {
+            return;
+        }
+        let mut followed = BTreeSet::new();
         loop {
-            let observed = status.borrow_and_update().observed.clone();
-            for container in observed.containers.iter().filter(|container| self.is_chosen(container)) {
-                // A restarted container is tailed anew, from where it was started.
-                if tailed.insert((container.id.clone(), container.pid)) {
-                    self.tail(container, if first { self.lines } else { None }, first, follow).await;
+            let now = self.chosen(&status.borrow_and_update().observed.containers);
+            for container in now {
+                if followed.insert(container.id.clone()) {
+                    let since = newest.remove(&container.id).flatten().or(wish.since);
+                    tokio::spawn(tail::tail(
+                        self.inner.clone(),
+                        self.app.clone(),
+                        container,
+                        since,
+                        self.sender.clone(),
+                    ));
                 }
-            }
-            first = false;
-            if !follow {
-                return;
             }
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { return },
                 () = self.sender.closed() => return,
             }
         }
+    }
+
+    /// Sends what there is; returns the time of each container's newest line, or `None` when
+    /// nobody listens any more.
+    async fn backlog(
+        &self,
+        containers: &[ObservedContainer],
+        wish: &LogWish,
+    ) -> Option<BTreeMap<String, Option<Timestamp>>> {
+        let mut backlog = backlog::Backlog::open(&self.inner, containers, wish).await;
+        while let Some(line) = backlog.next().await {
+            self.sender.send(line).await.ok()?;
+        }
+        Some(backlog.newest())
+    }
+
+    fn chosen(&self, containers: &[ObservedContainer]) -> Vec<ObservedContainer> {
+        containers.iter().filter(|container| self.is_chosen(container)).cloned().collect()
     }
 
     fn is_chosen(&self, container: &ObservedContainer) -> bool {
@@ -89,59 +114,12 @@ impl Tailer {
         matches!(identity.purpose, Purpose::Code | Purpose::Member)
             && (self.filter.is_empty() || self.filter.iter().any(chosen))
     }
-
-    /// Without `follow` one after the other; with it each in a task of its own.
-    async fn tail(&self, container: &ObservedContainer, lines: Option<u32>, first: bool, follow: bool) {
-        let (instance, sender) = (container.identity.instance.clone(), self.sender.clone());
-        let since = if first { None } else { container.started_at.clone() };
-        let Ok(output) = self.inner.runtime.logs(&container.id, lines, follow).await else { return };
-        let pass = pass_on(output, instance, since, sender);
-        if follow {
-            tokio::spawn(pass);
-        } else {
-            pass.await;
-        }
-    }
 }
 
-/// Ends with the output, or with its reader: a quiet container must not keep it, and with it a
-/// stream of the runtime, for good.
-async fn pass_on(
-    mut output: mpsc::Receiver<LogLine>,
-    instance: InstanceName,
-    since: Option<String>,
-    sender: mpsc::Sender<AppLogLine>,
-) {
-    loop {
-        let line = tokio::select! {
-            line = output.recv() => line,
-            () = sender.closed() => return,
-        };
-        let Some(line) = line else { return };
-        let at: Option<jiff::Timestamp> = line.at.parse().ok();
-        let since: Option<jiff::Timestamp> = since.as_ref().and_then(|since| since.parse().ok());
-        if at < since {
-            continue;
-        }
-        let created_at = at.map_or(line.at, clock::format_timestamp);
-        let line = AppLogLine { created_at, instance: instance.clone(), error: line.stderr, message: line.text };
-        if sender.send(line).await.is_err() {
-            return;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_quiet_container_is_let_go_when_the_reader_leaves() {
-        let (quiet, output) = mpsc::channel(1);
-        let (sender, reader) = mpsc::channel(1);
-        let passing = tokio::spawn(pass_on(output, "www.0".parse().unwrap(), None, sender));
-        drop(reader);
-        passing.await.unwrap();
-        assert!(quiet.is_closed());
-    }
+/// A line of an instance, with its time.
+fn told_by(instance: &InstanceName, line: LogLine) -> (Option<Timestamp>, AppLogLine) {
+    let at: Option<Timestamp> = line.at.parse().ok();
+    let created_at = at.map_or(line.at, clock::format_timestamp);
+    let (instance, process) = (instance.clone(), line.process);
+    (at, AppLogLine { created_at, instance, process, error: line.stderr, message: line.text })
 }
