@@ -10,8 +10,12 @@ mod support;
 mod crash;
 #[path = "platform/failover.rs"]
 mod failover;
+#[path = "platform/faults.rs"]
+mod faults;
 #[path = "platform/homes.rs"]
 mod homes;
+#[path = "platform/inner.rs"]
+mod inner;
 #[path = "platform/life.rs"]
 mod life;
 #[path = "platform/memory.rs"]

@@ -117,8 +117,25 @@ async fn follow_size(docker: Docker, exec: String, first: Option<TtySize>, mut l
     }
 }
 
+/// How the engine begins to say that a command could not be started, on the command's own output.
+const NOT_STARTED: &[u8] = b"OCI runtime exec failed";
+
 async fn forward_output(client: Client, exec: String, mut stream: Output, sender: mpsc::Sender<Result<ExecOutput>>) {
+    let mut refusal = None;
     while let Some(chunk) = stream.next().await {
+        let chunk = match (refusal.take(), chunk) {
+            (None, Ok(first)) if first.as_ref().starts_with(NOT_STARTED) => {
+                refusal = Some(first);
+                continue;
+            }
+            (Some(held), chunk) => {
+                if sender.send(Ok(ExecOutput::Stdout(held.into_bytes()))).await.is_err() {
+                    return;
+                }
+                chunk
+            }
+            (None, chunk) => chunk,
+        };
         let message = match chunk {
             Ok(LogOutput::StdErr { message }) => Ok(ExecOutput::Stderr(message)),
             Ok(LogOutput::StdOut { message } | LogOutput::Console { message } | LogOutput::StdIn { message }) => {
@@ -130,8 +147,26 @@ async fn forward_output(client: Client, exec: String, mut stream: Output, sender
             return;
         }
     }
+    let mut code = exit_code(&client, &exec).await;
+    if let Some(held) = refusal {
+        let (output, known) = explained(&held.into_bytes(), code.as_ref().ok().copied());
+        code = code.map(|code| known.unwrap_or(code));
+        let _ = sender.send(Ok(output)).await;
+    }
     // The receiver may be gone: then nobody wants the code.
-    let _ = sender.send(exit_code(&client, &exec).await.map(ExecOutput::Exit)).await;
+    let _ = sender.send(code.map(ExecOutput::Exit)).await;
+}
+
+/// A command that was not started: why, and the code that a shell would end with. A command that
+/// merely printed the engine's words keeps them.
+fn explained(words: &[u8], code: Option<i64>) -> (ExecOutput, Option<i64>) {
+    if !matches!(code, Some(126 | 127)) {
+        return (ExecOutput::Stdout(Bytes::copy_from_slice(words)), None);
+    }
+    let words = String::from_utf8_lossy(words);
+    let missing = words.contains("not found") || words.contains("no such file");
+    let why = words.split("exec: ").last().unwrap_or(&words).trim().trim_end_matches(": unknown");
+    (ExecOutput::Stderr(format!("cannot run {why}\n").into()), Some(if missing { 127 } else { 126 }))
 }
 
 /// The engine closes the output a moment before it knows the exit code.
@@ -212,6 +247,21 @@ mod tests {
         let forwarding = tokio::spawn(forward_lines(Box::pin(futures_util::stream::pending()), sender));
         drop(reader);
         forwarding.await.unwrap();
+    }
+
+    #[test]
+    fn a_command_that_does_not_exist_ends_as_in_a_shell() {
+        let words =
+            |why: &str| format!("OCI runtime exec failed: exec failed: unable to start: exec: {why}: unknown\r\n");
+        let told = |words: &str, code| match explained(words.as_bytes(), code) {
+            (ExecOutput::Stderr(text), code) => (String::from_utf8(text.to_vec()).unwrap(), code),
+            (_, code) => ("its own words".to_owned(), code),
+        };
+        let missing = words("\"nosuch\": executable file not found in $PATH");
+        let expected = "cannot run \"nosuch\": executable file not found in $PATH\n".to_owned();
+        assert_eq!(told(&missing, Some(126)), (expected, Some(127)));
+        assert_eq!(told(&words("\"/etc/passwd\": permission denied"), Some(126)).1, Some(126));
+        assert_eq!(told(&missing, Some(0)), ("its own words".to_owned(), None));
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod reconcile;
 mod routes;
 pub mod runtime;
 mod scale;
-mod shell;
+pub mod shell;
 mod spec;
 mod switchover;
 pub mod traffic;

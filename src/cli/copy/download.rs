@@ -25,13 +25,17 @@ pub async fn run(app: &AppName, aim: &Aim, path: &str, to: &Place, ctx: &Context
     let progress = ctx.ui.progress(format!("Copying from {instance}"));
     let (sender, parts) = mpsc::channel(16);
     let incoming = Incoming { parts, part: Bytes::new(), taken: 0, progress: progress.clone() };
-    let (to, name) = (to.clone(), name_of(path).to_owned());
+    let (to, name, is_stream) = (to.clone(), name_of(path).to_owned(), *to == Place::Stream);
     let taking = tokio::task::spawn_blocking(move || take(incoming, &to, &name));
     let ended = remote::finish(instance.clone(), exec.reader, Some(sender)).await;
     let taken = taking.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     progress.finish_and_clear();
     // What the instance says explains an archive that ends early.
     ended?;
+    if matches!(&taken, Err(error) if is_stream && error.kind() == io::ErrorKind::BrokenPipe) {
+        // `| head` has read enough.
+        return Ok(());
+    }
     let Unpacked { files, bytes, refused } =
         taken.map_err(|error| CliError::failed(format!("The copy could not be written: {}", chain(&error))))?;
     refused.iter().for_each(|why| ctx.ui.warning(why));
