@@ -104,7 +104,8 @@ fn failed(instance: &InstanceName, code: i32, words: &str) -> CliError {
     let lines: Vec<&str> = words.lines().map(|line| line.strip_prefix("tar: ").unwrap_or(line)).collect();
     // tar sums up what it has said before.
     let told = lines.iter().filter(|line| !line.starts_with("Exiting with") && !line.starts_with("Error is not"));
-    let told: Vec<&str> = told.copied().collect();
+    // So it calls a write that filled the disk.
+    let told: Vec<String> = told.map(|line| line.replace(": Wrote only", ": No space left: wrote only")).collect();
     let why = if told.is_empty() { format!("it ended with exit code {code}") } else { told.join("; ") };
     CliError::failed(format!("{instance}: {why}."))
 }
@@ -118,6 +119,8 @@ mod tests {
         let words = "tar: big: Cannot write: No space left on device\ntar: Exiting with failure status\n";
         let error = failed(&"www.1".parse().unwrap(), 2, words);
         assert_eq!(error.message, "www.1: big: Cannot write: No space left on device.");
+        let full = failed(&"www.1".parse().unwrap(), 2, "tar: big: Wrote only 6656 of 10240 bytes\n");
+        assert_eq!(full.message, "www.1: big: No space left: wrote only 6656 of 10240 bytes.");
         assert_eq!(failed(&"www.1".parse().unwrap(), 137, "").message, "www.1: it ended with exit code 137.");
     }
 }

@@ -36,10 +36,11 @@ pub async fn run(app: &AppName, from: &Place, aim: &Aim, path: &str, ctx: &Conte
     let packing = tokio::task::spawn_blocking(move || source.send(Outgoing::new(sender, bar)));
     distribute(parts, &mut targets).await;
     let packed = packing.await;
-    let complete = matches!(packed, Ok(Ok(_)));
+    // One that could not be sent on is explained by those who did not take it.
+    let readable = matches!(packed, Ok(Ok(_) | Err(PackError::Send { .. } | PackError::Finish(_))));
     let mut ended = Ok(());
     for target in targets {
-        ended = ended.and(target.finish(complete).await);
+        ended = ended.and(target.finish(readable).await);
     }
     progress.finish_and_clear();
     match packed {
@@ -207,9 +208,9 @@ impl Target {
         !self.end.is_finished() && self.writer.send(Frame::Stdin(part)).await.is_ok()
     }
 
-    /// A copy that is not complete is broken off: what has come is no archive.
-    async fn finish(mut self, complete: bool) -> Result<(), CliError> {
-        if !complete && !self.end.is_finished() {
+    /// A copy whose source failed is broken off: what has come is no archive.
+    async fn finish(mut self, readable: bool) -> Result<(), CliError> {
+        if !readable && !self.end.is_finished() {
             self.end.abort();
             return Err(CliError::failed(format!("{}: the copy was broken off.", self.instance)));
         }
