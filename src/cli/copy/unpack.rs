@@ -54,7 +54,7 @@ pub fn file(archive: impl Read, to: &Path) -> io::Result<Unpacked> {
         tempfile::Builder::new().prefix(".copy-").tempfile_in(folder).map_err(|error| named(&error, folder))?;
     let mut archive = archive_of(archive);
     let mut entry = only(archive.entries()?)?;
-    let bytes = io::copy(&mut entry, new.as_file_mut())?;
+    let bytes = whole(&mut entry, new.as_file_mut())?;
     new.as_file().set_permissions(Permissions::from_mode(entry.header().mode()? & 0o777))?;
     new.as_file().set_modified(time_of(&entry)?)?;
     new.persist(to).map_err(|error| named(&error.error, to))?;
@@ -65,9 +65,15 @@ pub fn file(archive: impl Read, to: &Path) -> io::Result<Unpacked> {
 pub fn content(archive: impl Read, out: &mut impl Write) -> io::Result<Unpacked> {
     let mut archive = archive_of(archive);
     let mut entry = only(archive.entries()?)?;
-    let bytes = io::copy(&mut entry, out)?;
+    let bytes = whole(&mut entry, out)?;
     out.flush()?;
     Ok(Unpacked { files: 1, bytes, refused: Vec::new() })
+}
+
+/// All of an entry: an archive that broke off only looks like a shorter file.
+fn whole<R: Read>(entry: &mut Entry<'_, R>, out: &mut impl Write) -> io::Result<u64> {
+    let bytes = io::copy(entry, out)?;
+    if bytes < entry.size() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
 }
 
 fn archive_of<R: Read>(read: R) -> Archive<R> {
