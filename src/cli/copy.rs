@@ -12,9 +12,9 @@ mod upload;
 use super::{CliError, Context};
 use place::Place;
 
-/// Copy a file or a folder to or from an instance: `copy www.0:logs .`, `copy data.csv www:data/`
+/// Copy files and folders to and from instances
 ///
-/// A remote path is relative to the home folder of its instance (~). A folder that exists
+/// `dotcloud copy www.0:logs .` or `dotcloud copy data.csv www:data/`. A remote path is relative to the home folder of its instance (~). A folder that exists
 /// receives the copy under its own name; `folder/.` means what is in it. Modes and times are
 /// kept. Without a number the first instance is read (of a data service the master), and all
 /// instances are written. `-` is standard input or output: a file as it is; a folder as a tar,

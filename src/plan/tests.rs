@@ -69,6 +69,18 @@ fn text(desired: &Desired, observed: &Observed) -> String {
 }
 
 #[test]
+fn a_pause_is_told_until_its_time_is_over_unless_the_instance_goes() {
+    let paused = |instance: &str| container(instance, Purpose::Code, 1, RunState::Paused);
+    let world = observed(vec![paused("www.0"), paused("www.1"), paused("www.2")]);
+    let desired = Desired { released: ["www.1-g1".to_owned()].into(), ..code(2, Some(1), None) };
+    assert_snapshot!(text(&desired, &world), @r"
+    drain and remove www.2 (www.2-g1): www is scaled to 2
+    let www.1 go on: its pause is over
+    www.0 waits: it is paused: `dotcloud unpause www.0` lets it go on
+    ");
+}
+
+#[test]
 fn a_network_comes_before_everything() {
     assert_snapshot!(text(&code(2, Some(1), None), &Observed::default()), @"create the network: the application has no network");
 }
