@@ -77,6 +77,10 @@ bench-proxy-load: setup ## 30 s of load during push and scale 1->4->2, then whil
 bench-crash: setup ## kill -9 of the daemon within push, scale and failover, 5 times each
 	ROUNDS=$(or $(ROUNDS),5) $(CARGO) test --locked --test platform -- --nocapture crash::
 
+.PHONY: bench-faults
+bench-faults: setup ## 60 s of load while www instances and the Redis master are killed every 3 s, by seed
+	ROUNDS=$(or $(ROUNDS),4) $(CARGO) test --locked --test platform -- --nocapture faults::no_ack
+
 # --- releases
 
 .PHONY: dist

@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod docker;
 pub mod engine;
 pub mod failover;
+pub mod faults;
 pub mod model;
 pub mod plan;
 pub mod proxy;

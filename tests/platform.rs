@@ -12,10 +12,14 @@ mod crash;
 mod custom;
 #[path = "platform/failover.rs"]
 mod failover;
+#[path = "platform/faults.rs"]
+mod faults;
 #[path = "platform/folders.rs"]
 mod folders;
 #[path = "platform/homes.rs"]
 mod homes;
+#[path = "platform/inner.rs"]
+mod inner;
 #[path = "platform/life.rs"]
 mod life;
 #[path = "platform/live.rs"]

@@ -72,9 +72,12 @@ pub enum Command {
     Logs(logs::Args),
     #[command(alias = "ssh")]
     Run(run::Args),
+    Copy(copy::Args),
     Restart(restart::Args),
     Switchover(switchover::Args),
     Kill(kill::Args),
+    Pause(pause::Args),
+    Unpause(unpause::Args),
     Env(env::Args),
     Create(create::Args),
     Destroy(destroy::Args),

@@ -67,17 +67,40 @@ pub enum PackError {
 pub fn pack(root: &Path, out: impl Write) -> Result<PackReport, PackError> {
     let real = opened(root)?;
     let ignore = Ignore::new(&read_ignore_file(&real)?);
-    let mut packer = Packer { root: &real, tar: tar::Builder::new(out), report: PackReport::default() };
-    let entries = WalkDir::new(&real).min_depth(1).sort_by_file_name().into_iter();
+    pack_tree(&real, Some(&ignore), out)
+}
+
+/// The same with nothing left out but what cannot be sent.
+///
+/// # Errors
+/// A file of the tree cannot be read, or `out` takes no more.
+pub fn pack_whole(root: &Path, out: impl Write) -> Result<PackReport, PackError> {
+    let real = root.canonicalize().map_err(|source| PackError::OpenTree { path: root.to_owned(), source })?;
+    pack_tree(&real, None, out)
+}
+
+/// One file, under its own name.
+///
+/// # Errors
+/// It cannot be read, or `out` takes no more.
+pub fn pack_file(file: &Path, out: impl Write) -> Result<PackReport, PackError> {
+    let root = file.parent().unwrap_or(Path::new("/"));
+    let mut packer = Packer { root, tar: tar::Builder::new(out), report: PackReport::default() };
+    packer.add_file(Path::new(file.file_name().unwrap_or_default()))?;
+    packer.finish()
+}
+
+fn pack_tree(real: &Path, ignore: Option<&Ignore>, out: impl Write) -> Result<PackReport, PackError> {
+    let mut packer = Packer { root: real, tar: tar::Builder::new(out), report: PackReport::default() };
+    let entries = WalkDir::new(real).min_depth(1).sort_by_file_name().into_iter();
     let kept = |entry: &DirEntry| {
-        let path = entry.path().strip_prefix(&real).unwrap_or(entry.path());
-        entry.depth() == 0 || !ignore.excludes(path.as_os_str().as_bytes(), entry.file_type().is_dir())
+        let path = entry.path().strip_prefix(real).unwrap_or(entry.path()).as_os_str().as_bytes();
+        entry.depth() == 0 || ignore.is_none_or(|ignore| !ignore.excludes(path, entry.file_type().is_dir()))
     };
     for entry in entries.filter_entry(kept) {
-        packer.add_entry(&entry.map_err(|error| cannot_list(&real, error))?)?;
+        packer.add_entry(&entry.map_err(|error| cannot_list(real, error))?)?;
     }
-    packer.tar.into_inner().and_then(|mut out| out.flush()).map_err(PackError::Finish)?;
-    Ok(packer.report)
+    packer.finish()
 }
 
 /// What stays behind by the bytes of an ignore file: paths relative to the tree, and whether they
@@ -177,6 +200,11 @@ impl<W: Write> Packer<'_, W> {
         append: impl FnOnce(&mut tar::Builder<W>) -> io::Result<()>,
     ) -> Result<(), PackError> {
         append(&mut self.tar).map_err(|source| PackError::Send { path: path.to_owned(), source })
+    }
+
+    fn finish(self) -> Result<PackReport, PackError> {
+        self.tar.into_inner().and_then(|mut out| out.flush()).map_err(PackError::Finish)?;
+        Ok(self.report)
     }
 
     fn skip(&mut self, path: PathBuf, why: &'static str) {

@@ -18,7 +18,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use tokio_util::io::ReaderStream;
 
 use crate::engine::runtime::{
-    BuildSpec, BuiltImage, Identity, Progress, Purpose, Result, RunState, RuntimeError, TypeImages,
+    BuildSpec, BuiltImage, Identity, LogPart, Progress, Purpose, Result, RunState, RuntimeError, TypeImages,
 };
 
 use super::DockerRuntime;
@@ -133,7 +133,7 @@ impl DockerRuntime {
     async fn run_build(&self, builder: &str, spec: &BuildSpec, progress: &Progress) -> Result<()> {
         let what = format!("the build of {}", spec.service);
         self.start_again(builder).await?;
-        let mut lines = self.read_logs(builder, None, true).await?;
+        let mut lines = self.read_logs(builder, LogPart::default(), true).await?;
         let mut last = Vec::new();
         let output = async {
             while let Some(line) = lines.recv().await {

@@ -189,6 +189,7 @@ mod tests {
             flavor: "live".to_owned(),
             created_at: String::new(),
             up: true,
+            pauses: Default::default(),
             doomed: false,
             discard_data: false,
             subnet: None,

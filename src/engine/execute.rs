@@ -9,6 +9,7 @@ use crate::plan::Step;
 
 use super::app::{Absence, App};
 use super::inner::Inner;
+use super::pauses;
 use super::publish::republish;
 use super::runtime::{ContainerSpec, RuntimeError};
 use super::spec::Specs;
@@ -40,6 +41,7 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
             runtime.remove_volume(&inner.naming.volume(&app.name, instance)).await
         }
         Step::SetMemory { container, memory, .. } => runtime.set_memory(container, *memory).await,
+        Step::Unpause { instance, container } => pauses::end(inner, app, instance, container).await,
     }
 }
 
@@ -119,8 +121,12 @@ async fn image(inner: &Inner, specs: &Specs<'_>, instance: &InstanceName) -> Res
 /// Takes a container out of the routes and waits for the requests it still has: no thread of the
 /// proxy sends it another one afterwards. Until [`App::set_leaving`] says otherwise it stays out,
 /// wanted again meanwhile or not.
-/// Requests that take longer than `limit` are cut.
+/// Requests that take longer than `limit` are cut. A paused one goes on: what it was sent would
+/// be waited for in vain.
 pub async fn take_out(inner: &Inner, app: &App, container: &str, absence: Absence, limit: Duration) {
+    if let Err(error) = pauses::let_go_on(inner, app, container).await {
+        tracing::warn!(%error, "{container} stays paused");
+    }
     app.set_leaving(container, Some(absence));
     republish(inner, app);
     inner.traffic.applied(inner.routes.published()).await;

@@ -30,6 +30,7 @@ impl Engine {
             services: Vec::new(),
             environment: BTreeMap::new(),
             generation: 0,
+            pauses: BTreeMap::new(),
         };
         let exists = || EngineError::Conflict(format!("Application \"{app}\" already exists."));
         if self.inner().app(app).is_ok() {

@@ -22,7 +22,7 @@ use super::inner::Inner;
 use super::ports::{self, Port};
 use super::runtime::RuntimeError;
 use super::serving::Serving;
-use super::{aftermath, clock, publish};
+use super::{aftermath, clock, pauses, publish};
 
 /// Looked at again at least this often, should an event have been lost.
 const TICK: Duration = Duration::from_secs(5);
@@ -82,7 +82,8 @@ impl Reconciler {
             failures: self.backoff.failures(),
         };
         let now = clock::monotonic();
-        let plan = crate::plan::plan(&desired(&record, &groups), &world, now);
+        let today = clock::now();
+        let plan = crate::plan::plan(&desired(&record, &groups, today), &world, now);
         let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
         holds.extend(publish::unsettled(&groups));
         // Before routes are published from it: others publish from the status meanwhile.
@@ -117,7 +118,8 @@ impl Reconciler {
             holds,
             gone: false,
         });
-        Ok(Outcome::Again(self.backoff.next(now).unwrap_or(TICK).min(TICK)))
+        let soonest = self.backoff.next(now).into_iter().chain(pauses::next_end(&record, today)).min();
+        Ok(Outcome::Again(soonest.unwrap_or(TICK).min(TICK)))
     }
 
     /// Starts every step whose target has none under way; returns what is to be done or is.

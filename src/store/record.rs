@@ -29,6 +29,9 @@ pub struct AppRecord {
     pub environment: BTreeMap<String, String>,
     /// The last generation given to a deployment.
     pub generation: u64,
+    /// Pauses that end by themselves: container -> when (RFC 3339).
+    #[serde(default)]
+    pub pauses: BTreeMap<String, String>,
 }
 
 /// What is wanted of one service.

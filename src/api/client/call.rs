@@ -81,11 +81,21 @@ impl Client {
         Ok(master.instance_id)
     }
 
-    /// SIGKILL to `www.2`, `db.master`, `db.slave`; returns the instance it was.
-    pub async fn kill(&self, app: &str, role: &str) -> Result<String> {
-        let body = serde_json::json!({ "role": role });
-        let killed: Killed = self.tell(Method::POST, &at(app, "/kill"), &body).await?;
-        Ok(killed.instance)
+    /// SIGKILL to `www.2`, `db.master`, `db.slave`; says which instance it was.
+    pub async fn kill(&self, app: &str, strike: &Strike) -> Result<Struck> {
+        self.tell(Method::POST, &at(app, "/kill"), strike).await
+    }
+
+    /// Stops an instance's processes where they are; says which instance it was.
+    pub async fn pause(&self, app: &str, strike: &Strike) -> Result<Struck> {
+        self.tell(Method::POST, &at(app, "/pause"), strike).await
+    }
+
+    /// Lets paused instances go on, without a role all of them; returns which it were.
+    pub async fn unpause(&self, app: &str, role: Option<&str>) -> Result<Vec<String>> {
+        let body = Unpause { role: role.map(str::to_owned) };
+        let unpaused: Unpaused = self.tell(Method::POST, &at(app, "/unpause"), &body).await?;
+        Ok(unpaused.instances)
     }
 
     /// `www`, `www.1`, `db.master` -> an instance.
@@ -164,9 +174,18 @@ impl Client {
         self.order(Method::PATCH, &at(app, "/environment"), Some(changes)).await
     }
 
-    /// [`LogRecord`]s of services and instances; an empty filter means all.
-    pub async fn logs(&self, app: &str, filter: &[String], lines: Option<u32>, follow: bool) -> Result<Lines> {
-        self.stream(&at(app, &format!("/logs?{}", log_query(follow, lines, filter)))).await
+    /// [`LogRecord`]s of services and instances; an empty filter means all. `lines` are the last
+    /// ones of each instance, `since` (RFC 3339, UTC) leaves out what is older.
+    pub async fn logs(
+        &self,
+        app: &str,
+        filter: &[String],
+        lines: Option<u32>,
+        since: Option<&str>,
+        follow: bool,
+    ) -> Result<Lines> {
+        let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
+        self.stream(&at(app, &format!("/logs?{}{since}", log_query(follow, lines, filter)))).await
     }
 
     /// Of one application or, with `None`, of all.

@@ -79,6 +79,7 @@ fn record(kind: &str, ports: &str, instances: u32) -> AppRecord {
         flavor: "live".to_owned(),
         created_at: String::new(),
         up: true,
+        pauses: Default::default(),
         doomed: false,
         discard_data: false,
         subnet: None,
