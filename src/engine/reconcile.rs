@@ -81,7 +81,12 @@ impl Reconciler {
         let plan = crate::plan::plan(&desired(&record, &groups), &world, now);
         let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
         holds.extend(publish::unsettled(&groups));
-        self.app.status.send_modify(|status| status.observed = observed.clone());
+        // Before routes are published from it: others publish from the status meanwhile.
+        let responsive = Arc::new(responsive);
+        self.app.status.send_modify(|status| {
+            status.observed = observed.clone();
+            status.responsive = responsive.clone();
+        });
         holds.extend(publish::publish(&self.inner, &self.app, &record, &observed, &responsive).await);
         if plan.steps.is_empty()
             && self.under_way.is_empty()
@@ -90,7 +95,6 @@ impl Reconciler {
             return Ok(Outcome::Gone);
         }
         let steps = self.act(plan);
-        let responsive = Arc::new(responsive);
         self.app.status.send_replace(AppStatus { version, observed, responsive, groups, steps, holds, gone: false });
         Ok(Outcome::Again(self.backoff.next(now).unwrap_or(TICK).min(TICK)))
     }

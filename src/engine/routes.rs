@@ -49,13 +49,6 @@ impl Routes {
         self.lock().tcp.get(&front_port).map(|route| route.state.clone())
     }
 
-    /// Whether requests may be sent to this container.
-    pub fn lists(&self, container: &str) -> bool {
-        let parts = self.lock();
-        let mut backends = parts.http.values().flat_map(BTreeMap::values).flat_map(|route| &route.backends);
-        backends.any(|backend| &*backend.id == container)
-    }
-
     /// The newest generation.
     pub fn published(&self) -> u64 {
         self.lock().published

@@ -73,7 +73,7 @@ impl Agent {
         check: bool,
     ) -> Result<Option<String>, AgentError> {
         let deleted: Vec<&String> = deleted.into_iter().collect();
-        let request = json!({ "do": "sync", "bytes": tar.len(), "deleted": deleted, "reload": check });
+        let request = json!({ "do": "sync", "bytes": tar.len(), "deleted": deleted, "check": check });
         Ok(self.ask(&request, tar).await?.check)
     }
 
@@ -84,7 +84,7 @@ impl Agent {
 
     /// Puts the files back.
     pub async fn undo(&mut self) -> Result<(), AgentError> {
-        self.ask(&json!({ "do": "undo", "change": self.change }), Bytes::new()).await.map(drop)
+        self.ask(&json!({ "do": "undo" }), Bytes::new()).await.map(drop)
     }
 
     /// From now on the files are the instance's.

@@ -53,6 +53,13 @@ struct Stop {
     agent: OwnedMutexGuard<Agent>,
 }
 
+/// What a change is for one instance, files apart.
+#[derive(Clone, Copy)]
+struct Effect {
+    reloads: bool,
+    is_checked: bool,
+}
+
 /// Which instance could not start with the change, and what it said.
 struct Failure {
     instance: InstanceName,
@@ -82,13 +89,13 @@ impl Apply<'_> {
             self.revert(&mut lanes).await;
             return News::Failed { instance, output, failed_requests: failed_requests() };
         }
+        let ms = milliseconds_since(began);
         if let Err(reason) = self.commit(writing).await {
             self.revert(&mut lanes).await;
             return News::Build { reason };
         }
         let instances = lanes.iter().filter(|lane| lane.concerned).map(|lane| lane.stops.len()).sum::<usize>();
         self.settle(lanes).await;
-        let ms = (clock::monotonic() - began).as_secs_f64() * 1000.0;
         News::Served { instances: u32::try_from(instances).unwrap_or(u32::MAX), ms, failed_requests: failed_requests() }
     }
 
@@ -118,10 +125,12 @@ impl Apply<'_> {
             if stop.load(Ordering::Acquire) {
                 break;
             }
-            let (concerned, stop_here) = (lane.concerned, &mut lane.stops[at]);
-            if let Err(error) = self.serve(stop_here, concerned, tar).await {
+            // What the first one's check has found the others' would find again.
+            let effect = Effect { reloads: lane.concerned, is_checked: lane.concerned && at == 0 };
+            let next = &mut lane.stops[at];
+            if let Err(error) = self.serve(next, effect, tar).await {
                 stop.store(true, Ordering::Release);
-                let failure = Failure { instance: stop_here.target.instance().clone(), output: in_full(&error) };
+                let failure = Failure { instance: next.target.instance().clone(), output: in_full(&error) };
                 return (lane, Some(failure));
             }
             lane.done += 1;
@@ -130,27 +139,27 @@ impl Apply<'_> {
     }
 
     /// Brings the change into service on one instance. After an error the instance is as before.
-    async fn serve(&self, stop: &mut Stop, concerned: bool, tar: &Bytes) -> Result<(), AgentError> {
+    async fn serve(&self, stop: &mut Stop, effect: Effect, tar: &Bytes) -> Result<(), AgentError> {
         let began = clock::monotonic();
-        let synced = self.sync(stop, concerned, tar).await;
+        let synced = self.sync(stop, effect, tar).await;
         let served = match synced {
-            Ok(()) if concerned => self.reload(stop).await,
+            Ok(()) if effect.reloads => self.reload(stop).await,
             other => other,
         };
         if let Err(error) = served {
             self.put_right(stop, &error).await;
             return Err(error);
         }
-        if concerned {
-            let ms = (clock::monotonic() - began).as_secs_f64() * 1000.0;
+        if effect.reloads {
+            let ms = milliseconds_since(began);
             let instance = stop.target.instance().clone();
             let _ = self.news.send(News::Instance { instance, ms, how: how(stop.target.reload) }).await;
         }
         Ok(())
     }
 
-    async fn sync(&self, stop: &mut Stop, concerned: bool, tar: &Bytes) -> Result<(), AgentError> {
-        let found = stop.agent.sync(tar.clone(), self.tree.deleted(), concerned).await?;
+    async fn sync(&self, stop: &mut Stop, effect: Effect, tar: &Bytes) -> Result<(), AgentError> {
+        let found = stop.agent.sync(tar.clone(), self.tree.deleted(), effect.is_checked).await?;
         match (found, stop.target.reload) {
             // It would not start: nothing needs to be stopped to know that.
             (Some(output), Reload::Restart) => Err(AgentError::Failed(output)),
@@ -251,6 +260,10 @@ impl Apply<'_> {
         }
         overlay::prune(self.inner, self.app).await;
     }
+}
+
+fn milliseconds_since(began: Duration) -> f64 {
+    (clock::monotonic() - began).as_secs_f64() * 1000.0
 }
 
 fn how(reload: Reload) -> How {
