@@ -73,6 +73,7 @@ fn measure(platform: &Platform, kind: &Kind) -> Value {
         "type": kind.name, "times": ours.times.json(), "target_median_ms": kind.target_ms,
         "requests": ours.load.requests, "failed": ours.load.failed,
     });
+    ours.load.failed.iter().take(3).for_each(|why| println!("  failed: {why}"));
     let mut met = ours.times.median() <= kind.target_ms && ours.load.failed.is_empty();
     if kind.name == COMPARED.0 {
         let (version, theirs) = of_compose(platform, kind, folder.path());
@@ -145,5 +146,4 @@ fn row(name: &str, measured: &Measured, target: &str) {
         load.requests,
         load.failed.len()
     );
-    load.failed.iter().take(3).for_each(|why| println!("  failed: {why}"));
 }
