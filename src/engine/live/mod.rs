@@ -168,13 +168,16 @@ async fn record_activity(inner: &Inner, app: &App, services: &BTreeSet<ServiceNa
     inner.record_activity(&app.name, "app", "live", &details).await;
 }
 
-/// Those that are just starting would miss the change; one that cannot start must not stop it.
+/// Those that are just starting would miss the change, or could not reload yet; one that cannot
+/// start must not stop it.
 async fn wait_for_instances(inner: &Inner, app: &Arc<App>) {
     let mut status = app.status.subscribe();
     let all_run = async {
         loop {
             let (targets, wanted) = target::wanted(inner, app);
-            if targets.len() >= wanted as usize || status.changed().await.is_err() {
+            let responsive = status.borrow_and_update().responsive.clone();
+            let all_answer = targets.iter().all(|target| responsive.contains(&target.container.id));
+            if (targets.len() >= wanted as usize && all_answer) || status.changed().await.is_err() {
                 return;
             }
         }

@@ -16,6 +16,9 @@ use crate::store::{AppRecord, Overlay, ServiceRecord};
 
 use super::tree::Tree;
 
+/// Bytes of all that may go live on one version; more is built.
+const LARGEST: usize = 256 << 20;
+
 /// The overlays after a change, of versions that are known by their generation.
 pub struct Overlays {
     change: u64,
@@ -36,9 +39,14 @@ pub fn write(folder: &Path, services: &[ServiceRecord], tree: &Tree, change: u64
             None => Tree::default(),
         };
         all.merge(tree);
+        let bytes = all.overlay(change)?;
+        if bytes.len() > LARGEST {
+            let text = format!("more than {} MiB have changed since the push", LARGEST >> 20);
+            return Err(io::Error::other(text));
+        }
         let path = folder.join(format!("{}-{}-{change}.tar", service.name, version.generation));
         let mut file = fs::File::create(&path)?;
-        file.write_all(&all.overlay(change)?)?;
+        file.write_all(&bytes)?;
         file.sync_all()?;
         files.insert(service.name.clone(), (version.generation, path));
     }
@@ -53,6 +61,10 @@ impl Overlays {
     /// `Conflict` when another version serves meanwhile.
     pub async fn adopt(self, inner: &Inner, app: &Arc<App>) -> Result<()> {
         let edit = |record: &mut AppRecord| {
+            // Saving it would bring a destroyed application back.
+            if record.doomed {
+                return Err(EngineError::Conflict("the application is being destroyed".to_owned()));
+            }
             for (name, (generation, file)) in self.files {
                 let serving = record.service_mut(&name).and_then(|service| service.serving.as_mut());
                 let Some(version) = serving.filter(|version| version.generation == generation) else {
