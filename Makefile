@@ -64,6 +64,11 @@ bench-up: setup ## Warm `up --wait` of 4 www + 1 redis beside Docker Compose
 	@scripts/fetch-compose.sh
 	$(bench) up
 
+.PHONY: bench-redeploy
+bench-redeploy: setup ## From saving a file to the new answer of 3 instances, beside `docker compose watch`
+	@scripts/fetch-compose.sh
+	$(bench) redeploy
+
 .PHONY: bench-proxy-load
 bench-proxy-load: setup ## 30 s of load during push and scale 1->4->2, then while an instance is killed every 3 s
 	$(bench) proxy_load
@@ -71,6 +76,10 @@ bench-proxy-load: setup ## 30 s of load during push and scale 1->4->2, then whil
 .PHONY: bench-crash
 bench-crash: setup ## kill -9 of the daemon within push, scale and failover, 5 times each
 	ROUNDS=$(or $(ROUNDS),5) $(CARGO) test --locked --test platform -- --nocapture crash::
+
+.PHONY: bench-faults
+bench-faults: setup ## 60 s of load while www instances and the Redis master are killed every 3 s, by seed
+	ROUNDS=$(or $(ROUNDS),4) $(CARGO) test --locked --test platform -- --nocapture faults::no_ack
 
 # --- releases
 

@@ -36,7 +36,7 @@ fn main() {
             if first {
                 ours.push(timed(|| platform.up(&sample("samples/counter"), "counter")));
                 assert_eq!(platform.containers("counter").len(), 5);
-                together.add(&platform, &engine, "counter", "www");
+                together.add(&platform, &engine, "counter", None);
                 platform.run(&["-A", "counter", "down"]);
             } else {
                 theirs.push(timed(|| compose.up()));
@@ -58,9 +58,9 @@ fn main() {
     println!("ratio of the medians {ratio:.2} (at most {TARGET})");
     let alone = starts_alone(&platform, &engine);
     alone.print("a python instance alone, since its creation");
-    println!("first answer {:.0} ms (at most {})", alone.first_answer(), phases::TARGET);
+    println!("first 200 after {:.0} ms (at most {})", alone.first_200(), phases::TARGET);
     together.print("each of 4, with redis");
-    let met = ratio <= TARGET && alone.first_answer() <= phases::TARGET;
+    let met = ratio <= TARGET && alone.first_200() <= phases::TARGET;
     save(
         "up",
         &json!({
@@ -68,7 +68,7 @@ fn main() {
             "compared_with": format!("{} up -d --wait --scale www=4, health checks every 0.5 s, same images", compose.version),
             "ours": ours.json(), "compose": theirs.json(), "ratio": ratio, "target_ratio": TARGET, "met": met,
             "phases_alone": alone.json(), "phases_of_4": together.json(),
-            "first_answer_ms": alone.first_answer(), "target_first_answer_ms": phases::TARGET,
+            "first_200_ms": alone.first_200(), "target_first_200_ms": phases::TARGET,
         }),
     );
     assert!(met, "slower than the target");
@@ -79,11 +79,17 @@ fn starts_alone(platform: &Platform, engine: &Engine) -> Phases {
     let (code, mut alone) = (copy_of("samples/counter"), Phases::default());
     platform.up(code.path(), "counter");
     platform.scale("counter", &["www=1"]);
+    let home = engine.home_of(&platform.containers("counter")[0]);
     for round in 0..rounds(10) {
         std::fs::write(code.path().join("version"), round.to_string()).unwrap();
-        platform.run(&["-A", "counter", "push", code.path().to_str().unwrap()]);
         platform.settle("counter");
-        alone.add(platform, engine, "counter", "www");
+        let known = engine.instances(&home);
+        let first = std::thread::scope(|scope| {
+            let watching = scope.spawn(|| phases::first_200_of_newcomer(&home, &known, "/who"));
+            platform.run(&["-A", "counter", "push", code.path().to_str().unwrap()]);
+            watching.join().unwrap()
+        });
+        alone.add(platform, engine, "counter", Some(first));
     }
     alone
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Unpacks Docker Compose of Debian 13 to target/compose for the comparison of `make bench-up`.
+# Unpacks Docker Compose of Debian 13 to target/compose for the comparisons of `make bench-up`
+# and `make bench-redeploy`.
 # Debian 12's own package is the retired 1.29; the newer one is a single binary that runs there too.
 set -euo pipefail
 cd "$(dirname "$0")/.."

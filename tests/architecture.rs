@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("api", &["api"]),
     ("api::types", &[]),
     ("api::client", &["api::home", "api::types"]),
-    ("api::server", &["api::home", "api::types", "engine", "model"]),
+    ("api::server", &["api::home", "api::types", "engine", "faults", "model"]),
     ("dashboard", &["api::types", "engine", "model"]),
     ("ssh", &["api::types", "engine", "model"]),
     ("cli", &["api::client", "api::home", "api::types", "buildfile", "catalog", "faults", "model", "race", "watch"]),

@@ -70,6 +70,15 @@ fn help_lists_every_verb() {
 }
 
 #[test]
+fn help_of_watching_tells_what_happens_to_a_change() {
+    let said = User::new().command(&["watch", "--help"]).env("COLUMNS", "100").output().map(Said::from).unwrap();
+    assert_eq!(said.code, 0);
+    insta::assert_snapshot!(said.out.split("Global options").next().unwrap());
+    let up = User::new().run(&["up", "--help"]);
+    assert!(up.out.contains("--no-watch"), "{}", up.out);
+}
+
+#[test]
 fn exit_codes_are_documented() {
     let said = User::new().run(&["exit-codes"]);
     insta::assert_snapshot!(said.out);
@@ -108,6 +117,8 @@ fn wrong_usage_ends_with_2_and_starts_nothing() {
         // No build file.
         &["push"],
         &["up", "-d"],
+        &["watch"],
+        &["watch", "a", "b"],
     ];
     for arguments in wrong {
         let said = user.run(arguments);
@@ -182,6 +193,7 @@ fn invalid_build_file_is_not_pushed() {
     let said = user.run(&["up", "-d"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("Did you mean \"python\"?") && said.err.contains("dotcloud.yml:2:9"), "{said:?}");
+    assert_eq!(user.run(&["watch"]).code, 1);
     assert!(!user.started_a_daemon());
     assert_eq!(user.run(&["validate"]).code, 1);
     let said = user.run(&["--json", "validate"]);
@@ -216,7 +228,7 @@ fn every_shell_has_its_completions() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let said = user.run(&["completions", shell]);
         assert_eq!(said.code, 0);
-        for verb in ["up", "scale", "destroy", "doctor"] {
+        for verb in ["up", "watch", "scale", "destroy", "doctor"] {
             assert!(said.out.contains(verb), "{shell} does not know {verb}");
         }
     }

@@ -12,12 +12,18 @@ mod crash;
 mod custom;
 #[path = "platform/failover.rs"]
 mod failover;
+#[path = "platform/faults.rs"]
+mod faults;
 #[path = "platform/folders.rs"]
 mod folders;
 #[path = "platform/homes.rs"]
 mod homes;
+#[path = "platform/inner.rs"]
+mod inner;
 #[path = "platform/life.rs"]
 mod life;
+#[path = "platform/live.rs"]
+mod live;
 #[path = "platform/memory.rs"]
 mod memory;
 #[path = "platform/mysql.rs"]
@@ -34,6 +40,8 @@ mod ports;
 mod race;
 #[path = "platform/traffic.rs"]
 mod traffic;
+#[path = "platform/watch.rs"]
+mod watch;
 #[path = "platform/websocket.rs"]
 mod websocket;
 #[path = "platform/workers.rs"]

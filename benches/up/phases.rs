@@ -1,15 +1,20 @@
 //! The phases of a python instance's start, read afterwards from where each left its time:
-//! Docker's own times, the files that servers make when they begin to listen, and Docker's time
-//! of the first line in the access log that the application answered.
+//! Docker's own times, and the files that servers make when they begin to listen. The first
+//! answer is seen by asking, every few milliseconds.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::docker::Engine;
+use crate::support::pause;
 use crate::support::platform::{Platform, text};
 use crate::support::statistics::Series;
 
-/// For the first answer of an instance, in milliseconds after its container's creation.
+/// For the first 200 of an instance, in milliseconds after its container's creation.
 pub const TARGET: f64 = 900.0;
 
 /// Phases in their order, and where their ends are read.
@@ -18,7 +23,7 @@ const PHASES: [(&str, &str); 5] = [
     ("supervisor up", "time of supervisord.pid"),
     ("uWSGI listens", "time of its socket"),
     ("nginx listens", "time of nginx.pid, written after its sockets"),
-    ("first answer", "access log, Docker's time of the first line without 502"),
+    ("first 200", "a client that asks every 3 ms"),
 ];
 const FILES: [&str; 3] = ["/var/dotcloud/supervisord.pid", "/var/dotcloud/uwsgi.sock", "/var/dotcloud/nginx.pid"];
 
@@ -29,38 +34,44 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// Adds what the running instances of a python service tell of their start.
-    pub fn add(&mut self, platform: &Platform, engine: &Engine, app: &str, service: &str) {
-        let info = platform.service(app, service);
+    /// Adds what the running instances of `www` tell of their start, and when the one that was
+    /// watched gave its first answer.
+    pub fn add(&mut self, platform: &Platform, engine: &Engine, app: &str, first: Option<Timestamp>) {
+        let info = platform.service(app, "www");
         for instance in info["instances"].as_array().unwrap() {
-            let id = text(&instance["container_id"]);
-            let name = format!("{service}.{}", instance["instance_id"]);
-            let found = engine.inspect(&id);
+            let found = engine.inspect(&text(&instance["container_id"]));
             let created = time(&found.created.unwrap());
             let started = time(&found.state.unwrap().started_at.unwrap());
-            let [supervisor, uwsgi, nginx] = file_times(platform, app, &name);
-            for (series, at) in self.ends.iter_mut().zip([started, supervisor, uwsgi, nginx, first_answer(engine, &id)])
-            {
-                series.push(at.duration_since(created).as_secs_f64() * 1000.0);
+            let [supervisor, uwsgi, nginx] = file_times(platform, app, &format!("www.{}", instance["instance_id"]));
+            let ends = [Some(started), Some(supervisor), Some(uwsgi), Some(nginx), first];
+            for (series, at) in self.ends.iter_mut().zip(ends) {
+                at.into_iter().for_each(|at| series.push(at.duration_since(created).as_secs_f64() * 1000.0));
             }
         }
     }
 
     pub fn print(&self, head: &str) {
         println!("\n{head:<44}{:>7}{:>11}{:>9}{:>9}", "starts", "median ms", "p95", "max");
-        for ((phase, _), series) in PHASES.iter().zip(&self.ends) {
+        for (phase, _, series) in self.measured() {
             let (median, p95) = (series.median(), series.quantile(0.95));
             println!("{phase:<44}{:>7}{median:>11.0}{p95:>9.0}{:>9.0}", series.len(), series.max());
         }
     }
 
-    pub fn first_answer(&self) -> f64 {
+    pub fn first_200(&self) -> f64 {
         self.ends[PHASES.len() - 1].median()
     }
 
     pub fn json(&self) -> Value {
-        let phase = |((name, source), series): (&(&str, &str), &Series)| json!({ "phase": name, "read_from": source, "since_creation": series.json() });
-        PHASES.iter().zip(&self.ends).map(phase).collect()
+        let phases = self.measured();
+        phases
+            .map(|(name, from, ends)| json!({ "phase": name, "read_from": from, "since_creation": ends.json() }))
+            .collect()
+    }
+
+    fn measured(&self) -> impl Iterator<Item = (&str, &str, &Series)> {
+        let all = PHASES.iter().zip(&self.ends).map(|((name, from), series)| (*name, *from, series));
+        all.filter(|(_, _, series)| series.len() > 0)
     }
 }
 
@@ -68,7 +79,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// When the files were made: within the instance, so that the engine may be anywhere.
+/// When the files were made: asked within the instance, so that the engine may be anywhere.
 fn file_times(platform: &Platform, app: &str, instance: &str) -> [Timestamp; 3] {
     let command = [&["-A", app, "run", instance, "--", "stat", "-c", "%.9Y"][..], &FILES].concat();
     let said = platform.run(&command);
@@ -77,9 +88,32 @@ fn file_times(platform: &Platform, app: &str, instance: &str) -> [Timestamp; 3] 
     times.try_into().unwrap_or_else(|times| panic!("{instance}: {times:?}"))
 }
 
-fn first_answer(engine: &Engine, container: &str) -> Timestamp {
-    let answered = |line: &&(String, String)| line.1.contains(" HTTP/1.1\" ") && !line.1.contains(" HTTP/1.1\" 502 ");
-    let lines = engine.log(container);
-    let line = lines.iter().find(answered).unwrap_or_else(|| panic!("no request in {lines:?}"));
-    time(&line.0)
+/// When the next instance of the home answers `path` with 200.
+pub fn first_200_of_newcomer(home: &str, known: &[String], path: &str) -> Timestamp {
+    let engine = Engine::connect();
+    let ip = often("a new instance runs", || engine.newcomer(home, known));
+    often("it answers", || is_200(&ip, path).then(Timestamp::now))
+}
+
+fn is_200(ip: &str, path: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect((ip, 80))?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head)?;
+        Ok(head.ends_with(b"200"))
+    };
+    ask().unwrap_or(false)
+}
+
+/// As `wait_for`, but fine enough for milliseconds.
+fn often<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        pause(Duration::from_millis(3));
+    }
 }

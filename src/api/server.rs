@@ -11,9 +11,13 @@
 //! | `POST A/up` | | 204; the stack starts again without a build |
 //! | `POST A/down` | `{"volumes": bool}` | 204 when everything is gone |
 //! | `GET A/wait` | | stream of `{"object": {"status": "waiting", "holds"}}`, ends with `ready` or `failed` |
+//! | `GET A/live` | | stream of `{"object": {"instances", "wanted"}}`: while it is open, instances are held ready for changes |
+//! | `POST A/live` | a tar of changed files | stream of `{"object": {"status": "instance", …}}`, ends with `served`, `failed` or `build`: see [`crate::api::types::LiveEvent`] |
 //! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
 //! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
-//! | `POST A/kill` | `{"role": "db.master"}` | `{"object": {"role", "instance"}}` |
+//! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
+//! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
+//! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
 //! | `GET A/resolve?role=db.slave` | | `{"object": {"service", "instance_id"}}` |
 //! | `GET A/receipts` | | failovers of all services, oldest first |
 //! | `POST I/exec` | `{"command", "tty"?, "stdin"}` | 101 to `dotcloud-exec`: see [`crate::api::types::Frame`] |
@@ -34,8 +38,10 @@ mod deployment;
 mod environment;
 mod exec;
 mod extract;
+mod fault;
 mod instance;
 mod listen;
+mod live;
 mod log;
 mod machine;
 mod refuse;
@@ -75,10 +81,12 @@ fn tree() -> Router<Api> {
     let mine = Router::new()
         .merge(machine::mine())
         .merge(application::routes())
+        .merge(fault::routes())
         .merge(service::routes())
         .merge(instance::routes())
         .merge(deployment::routes())
         .merge(environment::routes())
+        .merge(live::routes())
         .merge(log::routes())
         .merge(upload::routes())
         .merge(wait::routes())

@@ -4,6 +4,7 @@
 //! outside the folder names the type. Folders that begin with `_` are shared parts of images.
 //! Pure: what is on disk is read by the caller; the embedded folders are part of the binary.
 
+mod live;
 mod recipe;
 mod service_type;
 
@@ -13,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
+pub use live::{Live, Reload};
 pub use recipe::{BuildRecipe, recipe};
-pub use service_type::{Client, DataSpec, ImageRecipe, Kind, Live, Reload, ServiceType};
+pub use service_type::{Client, DataSpec, ImageRecipe, Kind, ServiceType};
 
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::model::Memory;
 
-use super::{CatalogError, Files};
+use super::{CatalogError, Files, Live};
 
 /// Whether pushes replace the service's instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -45,32 +45,6 @@ pub struct ServiceType {
     /// What a changed file leads to while the folder is watched.
     #[serde(default)]
     pub live: Live,
-}
-
-/// How changed code goes live in running instances.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Live {
-    #[serde(default)]
-    pub reload: Reload,
-    /// Patterns (`*`, `**`, `?`) of paths relative to the approot that a build depends on. The
-    /// build file, hooks and the files every type includes lead to a build anyway.
-    #[serde(default)]
-    pub build_on: Vec<String>,
-}
-
-/// The cheapest way for new code to be served, once its files are in the instance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reload {
-    /// The next request reads the files; `/usr/lib/dotcloud/type/check`, if there is one, is
-    /// run for what it finds in them.
-    None,
-    /// `/usr/lib/dotcloud/type/reload` puts a second server beside the first and switches.
-    InPlace,
-    /// The instance is taken out of the routes, its programs are restarted, it comes back.
-    #[default]
-    Restart,
 }
 
 /// How the type's images are made.
@@ -184,6 +158,7 @@ pub(super) fn parse(name: &str, files: &Files) -> Result<Option<ServiceType>, Ca
     let text = std::str::from_utf8(bytes).map_err(|_| invalid("the file is not UTF-8"))?;
     let parsed: ServiceType =
         toml::from_str(text).map_err(|source| CatalogError::Parse { file: file(name), source: source.into() })?;
+    parsed.live.check().map_err(|problem| invalid(&format!("live.build_on: {problem}")))?;
     match (parsed.kind, &parsed.data) {
         (Kind::Data, None) => Err(invalid("[data] is required for kind = \"data\"")),
         (Kind::Code, Some(_)) => Err(invalid("[data] is for kind = \"data\" only")),

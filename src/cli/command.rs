@@ -61,6 +61,7 @@ pub struct Global {
 pub enum Command {
     Up(up::Args),
     Down(down::Args),
+    Watch(watch::Args),
     Push(push::Args),
     Deploy(deploy::Args),
     Scale(scale::Args),
@@ -71,9 +72,12 @@ pub enum Command {
     Logs(logs::Args),
     #[command(alias = "ssh")]
     Run(run::Args),
+    Copy(copy::Args),
     Restart(restart::Args),
     Switchover(switchover::Args),
     Kill(kill::Args),
+    Pause(pause::Args),
+    Unpause(unpause::Args),
     Env(env::Args),
     Create(create::Args),
     Destroy(destroy::Args),

@@ -122,6 +122,11 @@ fn failover(text: &mut String, receipt: &Failover) {
         None => format!("{service}.{old_master} not resynchronised yet"),
     });
     let _ = writeln!(text, "  {}", steps.join(", "));
+    if let (Some(old), Some(heard), Some(new)) = (receipt.old_position, receipt.old_heard_ms, receipt.new_position) {
+        let lost = receipt.lost_bytes.unwrap_or_default();
+        let heard = milliseconds(heard);
+        let _ = writeln!(text, "  went on at {new}; the old master was at {old}, {heard} before: {lost} of that lost");
+    }
 }
 
 /// After the detection.
@@ -188,6 +193,7 @@ mod tests {
                 "service": "db", "detected_at": "2026-11-22T01:02:03.000004Z", "cause": "container died",
                 "old_master": 0, "new_master": 1, "epoch": 3, "fenced_ms": 3.2, "promoted_ms": 21.7, "opened_ms": 22.4,
                 "first_write_ms": 31.0, "resynchronised_ms": null,
+                "old_position": 8990, "old_heard_ms": 412.3, "new_position": 9001, "lost_bytes": 0,
             }],
             "instances": [{
                 "instance_id": 0, "container_name": "ramen-db-0", "datacenter": "local", "host": "localhost",
@@ -215,6 +221,7 @@ mod tests {
           db.1      master  synchronized       -                9001      8.0.2
         failover:        db.0 -> db.1 at 2026-11-22T01:02:03.000004Z (epoch 3): container died
           fenced 3 ms, promoted 22 ms, opened 22 ms, first write 31 ms, db.0 not resynchronised yet
+          went on at 9001; the old master was at 8990, 412 ms before: 0 of that lost
 
         === db.0
         state:           up

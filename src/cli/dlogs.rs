@@ -78,6 +78,7 @@ mod tests {
             created_at: None,
             service: service.map(str::to_owned),
             instance,
+            process: None,
             level: None,
             message: String::new(),
             status: None,

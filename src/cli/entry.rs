@@ -59,7 +59,18 @@ fn block_on(work: impl Future<Output = Result<u8, CliError>>) -> Result<u8, CliE
 
 /// Verbs that follow something have their own way to end; all others end at Ctrl-C at once.
 async fn interruptible(command: Command, ctx: &Context) -> Result<u8, CliError> {
-    if matches!(command, Command::Up(_) | Command::Logs(_) | Command::Dlogs(_) | Command::Run(_) | Command::Race(_)) {
+    let has_its_own_end = match &command {
+        Command::Up(_)
+        | Command::Watch(_)
+        | Command::Logs(_)
+        | Command::Dlogs(_)
+        | Command::Run(_)
+        | Command::Race(_) => true,
+        Command::Kill(args) => args.every.is_some(),
+        Command::Pause(args) => args.every.is_some(),
+        _ => false,
+    };
+    if has_its_own_end {
         return dispatch(command, ctx).await;
     }
     tokio::select! {
@@ -75,6 +86,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
     match command {
         Command::Up(args) => up::run(args, ctx).await,
         Command::Down(args) => down::run(args, ctx).await,
+        Command::Watch(args) => watch::run(args, ctx).await,
         Command::Push(args) => push::run(args, ctx).await,
         Command::Deploy(args) => deploy::run(args, ctx).await,
         Command::Scale(args) => scale::run(args, ctx).await,
@@ -84,9 +96,12 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Open(args) => open::run(args, ctx).await,
         Command::Logs(args) => logs::run(args, ctx).await,
         Command::Run(args) => run::run(args, ctx).await,
+        Command::Copy(args) => copy::run(args, ctx).await,
         Command::Restart(args) => restart::run(args, ctx).await,
         Command::Switchover(args) => switchover::run(args, ctx).await,
         Command::Kill(args) => kill::run(args, ctx).await,
+        Command::Pause(args) => pause::run(args, ctx).await,
+        Command::Unpause(args) => unpause::run(args, ctx).await,
         Command::Env(args) => env::run(args, ctx).await,
         Command::Create(args) => create::run(args, ctx).await,
         Command::Destroy(args) => destroy::run(args, ctx).await,

@@ -21,7 +21,7 @@ pub enum Kind {
 
 /// The table of exit codes. `dotcloud run` passes on the code of the command it ran.
 pub const EXIT_CODES: &[(u8, &str)] = &[
-    (0, "done; also when `up` or `logs` is ended by Ctrl-C while it follows"),
+    (0, "done; also when `up`, `watch` or `logs` is ended by Ctrl-C while it follows"),
     (1, "failed or refused"),
     (2, "wrong usage; nothing was attempted"),
     (3, "timed out; the work goes on in the background"),

@@ -20,8 +20,9 @@ pub struct Deadline(Option<(Instant, u64)>);
 /// How often in a row a connection may be lost without anything new on it.
 const LOSSES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
-/// What is asked for again, of each instance, when following continues.
-const REPEATED_LINES: u32 = 1000;
+/// Lines of one moment arrive up to this much apart: so much is asked for again when following
+/// continues.
+const OVERLAP: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 
 impl Deadline {
     pub fn after(seconds: Option<u64>) -> Self {
@@ -155,12 +156,14 @@ pub async fn logs(
     follow: bool,
     ctx: &Context,
 ) -> Result<(), CliError> {
+    let mut since = None;
+    let mut columns = line::Columns::default();
     let mut seen = Seen::default();
     let mut losses = Losses::default();
     loop {
         let mut news = false;
-        let ended = match ctx.client.logs(app.as_str(), filter, lines, follow).await {
-            Ok(stream) => print_new(stream, &mut seen, &mut news, ctx).await,
+        let ended = match ctx.client.logs(app.as_str(), filter, lines, since.as_deref(), follow).await {
+            Ok(stream) => print_new(stream, &mut seen, &mut columns, &mut news, ctx).await,
             Err(error) => Err(error),
         };
         match ended {
@@ -169,17 +172,24 @@ pub async fn logs(
             Err(error @ ClientError::Lost { .. }) if follow => losses.count(news, Some(error))?,
             Err(error) => return Err(error.into()),
         }
-        lines = Some(REPEATED_LINES);
         seen.connected_again();
+        since = seen.resume_at();
+        lines = if since.is_some() { None } else { lines };
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn print_new(mut stream: Lines, seen: &mut Seen, news: &mut bool, ctx: &Context) -> Result<(), ClientError> {
+async fn print_new(
+    mut stream: Lines,
+    seen: &mut Seen,
+    columns: &mut line::Columns,
+    news: &mut bool,
+    ctx: &Context,
+) -> Result<(), ClientError> {
     while let Some(record) = stream.next::<LogRecord>().await? {
         if seen.is_new(&record) {
             *news = true;
-            line::print(&record, ctx);
+            columns.print(&record, ctx);
         }
     }
     Ok(())
@@ -200,6 +210,12 @@ impl Seen {
         self.before.clone_from(&self.newest);
     }
 
+    /// From when on lines are asked for again; `None` before the first line.
+    fn resume_at(&self) -> Option<String> {
+        let newest: jiff::Timestamp = self.newest.values().max()?.parse().ok()?;
+        Some(newest.checked_sub(OVERLAP).ok()?.to_string())
+    }
+
     fn is_new(&mut self, record: &LogRecord) -> bool {
         let Some(at) = &record.created_at else { return true };
         let origin = (record.service.clone(), record.instance);
@@ -213,10 +229,14 @@ impl Seen {
 
 /// Gives up when a connection is lost again and again.
 #[derive(Debug, Default)]
-struct Losses(u32);
+pub struct Losses(u32);
 
 impl Losses {
-    fn count(&mut self, news: bool, error: Option<ClientError>) -> Result<(), CliError> {
+    /// Counts a loss; `news` when something new came since the last one.
+    ///
+    /// # Errors
+    /// It was one too many.
+    pub fn count(&mut self, news: bool, error: Option<ClientError>) -> Result<(), CliError> {
         self.0 = if news { 1 } else { self.0 + 1 };
         match error {
             _ if self.0 < LOSSES => Ok(()),
@@ -254,6 +274,7 @@ mod tests {
             created_at: Some(at.to_owned()),
             service: Some("www".to_owned()),
             instance: Some(instance),
+            process: None,
             level: None,
             message: String::new(),
             status: None,
@@ -261,6 +282,7 @@ mod tests {
         let mut seen = Seen::default();
         assert!([line(0, "1"), line(0, "2"), line(0, "2"), line(1, "1")].iter().all(|line| seen.is_new(line)));
         seen.connected_again();
+        assert_eq!(seen.resume_at(), None, "no time, no place to go on from");
         let again = [line(0, "1"), line(0, "2"), line(1, "1"), line(1, "2"), line(0, "3")];
         assert_eq!(again.map(|line| seen.is_new(&line)), [false, false, false, true, true]);
     }

@@ -3,6 +3,7 @@
 //! Nothing is kept in memory but one entry's header and a buffer. What must stay behind is in
 //! `ignore`.
 
+mod delta;
 mod ignore;
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
@@ -14,6 +15,9 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::OFlags;
 use walkdir::{DirEntry, WalkDir};
 
+use crate::watch::Rules;
+
+pub use delta::{Delta, delta};
 use ignore::Ignore;
 
 /// The patterns of what stays behind, in the tree's root; rsync's syntax.
@@ -61,20 +65,54 @@ pub enum PackError {
 /// # Errors
 /// A file of the tree cannot be read, or `out` takes no more.
 pub fn pack(root: &Path, out: impl Write) -> Result<PackReport, PackError> {
-    let opened = root.canonicalize().and_then(|real| real.read_dir().map(|_| real));
-    let real = opened.map_err(|source| PackError::OpenTree { path: root.to_owned(), source })?;
+    let real = opened(root)?;
     let ignore = Ignore::new(&read_ignore_file(&real)?);
-    let mut packer = Packer { root: &real, tar: tar::Builder::new(out), report: PackReport::default() };
-    let entries = WalkDir::new(&real).min_depth(1).sort_by_file_name().into_iter();
+    pack_tree(&real, Some(&ignore), out)
+}
+
+/// The same with nothing left out but what cannot be sent.
+///
+/// # Errors
+/// A file of the tree cannot be read, or `out` takes no more.
+pub fn pack_whole(root: &Path, out: impl Write) -> Result<PackReport, PackError> {
+    let real = root.canonicalize().map_err(|source| PackError::OpenTree { path: root.to_owned(), source })?;
+    pack_tree(&real, None, out)
+}
+
+/// One file, under its own name.
+///
+/// # Errors
+/// It cannot be read, or `out` takes no more.
+pub fn pack_file(file: &Path, out: impl Write) -> Result<PackReport, PackError> {
+    let root = file.parent().unwrap_or(Path::new("/"));
+    let mut packer = Packer { root, tar: tar::Builder::new(out), report: PackReport::default() };
+    packer.add_file(Path::new(file.file_name().unwrap_or_default()))?;
+    packer.finish()
+}
+
+fn pack_tree(real: &Path, ignore: Option<&Ignore>, out: impl Write) -> Result<PackReport, PackError> {
+    let mut packer = Packer { root: real, tar: tar::Builder::new(out), report: PackReport::default() };
+    let entries = WalkDir::new(real).min_depth(1).sort_by_file_name().into_iter();
     let kept = |entry: &DirEntry| {
-        let path = entry.path().strip_prefix(&real).unwrap_or(entry.path());
-        entry.depth() == 0 || !ignore.excludes(path.as_os_str().as_bytes(), entry.file_type().is_dir())
+        let path = entry.path().strip_prefix(real).unwrap_or(entry.path()).as_os_str().as_bytes();
+        entry.depth() == 0 || ignore.is_none_or(|ignore| !ignore.excludes(path, entry.file_type().is_dir()))
     };
     for entry in entries.filter_entry(kept) {
-        packer.add(&entry.map_err(|error| cannot_list(&real, error))?)?;
+        packer.add_entry(&entry.map_err(|error| cannot_list(real, error))?)?;
     }
-    packer.tar.into_inner().and_then(|mut out| out.flush()).map_err(PackError::Finish)?;
-    Ok(packer.report)
+    packer.finish()
+}
+
+/// What stays behind by the bytes of an ignore file: paths relative to the tree, and whether they
+/// are folders.
+pub fn rules(file: &[u8]) -> Rules {
+    let ignore = Ignore::new(file);
+    Box::new(move |path, folder| ignore.excludes(path.as_os_str().as_bytes(), folder))
+}
+
+fn opened(root: &Path) -> Result<PathBuf, PackError> {
+    let opened = root.canonicalize().and_then(|real| real.read_dir().map(|_| real));
+    opened.map_err(|source| PackError::OpenTree { path: root.to_owned(), source })
 }
 
 fn read_ignore_file(root: &Path) -> Result<Vec<u8>, PackError> {
@@ -98,21 +136,27 @@ struct Packer<'r, W: Write> {
 }
 
 impl<W: Write> Packer<'_, W> {
-    fn add(&mut self, entry: &DirEntry) -> Result<(), PackError> {
-        let path = entry.path().strip_prefix(self.root).unwrap_or(entry.path()).to_owned();
-        let kind = entry.file_type();
-        if kind.is_file() {
-            return self.add_file(&path);
-        }
+    fn add_entry(&mut self, entry: &DirEntry) -> Result<(), PackError> {
+        let path = entry.path().strip_prefix(self.root).unwrap_or(entry.path());
         let metadata = entry.metadata().map_err(|error| cannot_list(self.root, error))?;
+        self.add(path, &metadata)
+    }
+
+    /// Adds the entry at a path relative to the tree; the metadata are its own, not a link's
+    /// target's.
+    fn add(&mut self, path: &Path, metadata: &Metadata) -> Result<(), PackError> {
+        let kind = metadata.file_type();
+        if kind.is_file() {
+            return self.add_file(path);
+        }
         if kind.is_dir() {
-            let mut header = header(&metadata, tar::EntryType::Directory, 0);
-            return self.sent(&path, |tar| tar.append_data(&mut header, &path, io::empty()));
+            let mut header = header(metadata, tar::EntryType::Directory, 0);
+            return self.sent(path, |tar| tar.append_data(&mut header, path, io::empty()));
         }
         if kind.is_symlink() {
-            return self.add_link(&path, &metadata);
+            return self.add_link(path, metadata);
         }
-        self.skip(path, unsendable(kind));
+        self.skip(path.to_owned(), unsendable(kind));
         Ok(())
     }
 
@@ -156,6 +200,11 @@ impl<W: Write> Packer<'_, W> {
         append: impl FnOnce(&mut tar::Builder<W>) -> io::Result<()>,
     ) -> Result<(), PackError> {
         append(&mut self.tar).map_err(|source| PackError::Send { path: path.to_owned(), source })
+    }
+
+    fn finish(self) -> Result<PackReport, PackError> {
+        self.tar.into_inner().and_then(|mut out| out.flush()).map_err(PackError::Finish)?;
+        Ok(self.report)
     }
 
     fn skip(&mut self, path: PathBuf, why: &'static str) {

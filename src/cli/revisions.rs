@@ -15,7 +15,9 @@ pub async fn run(_: Args, ctx: &Context) -> Result<u8, CliError> {
         return Ok(0);
     }
     for revision in &revisions {
-        let mark = if current.as_ref() == Some(revision) { "*" } else { " " };
+        // With what went live on it since, it is still that revision.
+        let serves = current.as_ref().and_then(|current| current.strip_prefix(revision.as_str()));
+        let mark = if serves.is_some_and(|rest| rest.is_empty() || rest.starts_with('+')) { "*" } else { " " };
         ctx.ui.print(format!("{mark} {revision}"));
     }
     Ok(0)

@@ -23,6 +23,7 @@ use super::{Context, connection};
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
+    build_file: PathBuf,
 }
 
 /// How often an upload is started again when the daemon goes away under it.
@@ -44,7 +45,15 @@ impl Tree {
             .map_err(|error| CliError::because(format!("cannot find {}", path.display()), &error))?;
         let root = path.parent().unwrap_or(Path::new("/")).to_owned();
         check(&path, &root, ctx)?;
-        Ok(Self { root })
+        Ok(Self { root, build_file: path })
+    }
+
+    /// Looks at the build file again, and prints all findings.
+    ///
+    /// # Errors
+    /// It has errors by now.
+    pub fn check(&self, ctx: &Context) -> Result<(), CliError> {
+        check(&self.build_file, &self.root, ctx)
     }
 
     pub fn root(&self) -> &Path {
@@ -109,7 +118,8 @@ fn gave_up(error: &PackError) -> bool {
     matches!(error, PackError::Send { .. } | PackError::Finish(_))
 }
 
-fn warn(report: &PackReport, ctx: &Context) {
+/// Tells what is left out of an upload although no pattern says so.
+pub fn warn(report: &PackReport, ctx: &Context) {
     for skipped in &report.skipped {
         ctx.ui.warning(format!("{} is not pushed: {}", skipped.path.display(), skipped.why));
     }

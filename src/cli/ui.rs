@@ -20,6 +20,15 @@ pub enum Color {
     Never,
 }
 
+/// How a moment went, as a colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Busy,
+    Doubtful,
+    Bad,
+}
+
 /// The two streams and what may be written to them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ui {
@@ -72,6 +81,17 @@ impl Ui {
     /// A line of the result, on stdout.
     pub fn print(&self, text: impl AsRef<str>) {
         self.out(text.as_ref());
+    }
+
+    /// `[12:03:41] text` on stdout.
+    pub fn at(&self, tone: Tone, time: &str, text: impl AsRef<str>) {
+        let style = match tone {
+            Tone::Good => DONE,
+            Tone::Busy => ARROW,
+            Tone::Doubtful => WARNING,
+            Tone::Bad => ERROR,
+        };
+        self.out(&format!("{style}[{time}]{style:#} {}", text.as_ref()));
     }
 
     /// A line of the result in red, for the errors within a log.

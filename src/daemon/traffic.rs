@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::engine::traffic::{ListenError, Listener, Peers, Service, Traffic};
-use crate::model::RouteTable;
+use crate::model::{AppName, RouteTable};
 use crate::proxy::{Allow, ListenerId, Proxy, ProxyError};
 
 pub struct ProxyTraffic {
@@ -35,6 +35,10 @@ impl Traffic for ProxyTraffic {
 
     fn abort(&self, backend: &str) {
         self.proxy.abort(backend);
+    }
+
+    fn refusals(&self, app: &AppName) -> u64 {
+        self.proxy.refusals(app)
     }
 
     async fn listen(&self, addr: SocketAddr, service: Service, peers: Peers) -> Result<Listener, ListenError> {

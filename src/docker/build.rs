@@ -18,7 +18,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use tokio_util::io::ReaderStream;
 
 use crate::engine::runtime::{
-    BuildSpec, BuiltImage, Identity, Progress, Purpose, Result, RunState, RuntimeError, TypeImages,
+    BuildSpec, BuiltImage, Identity, LogPart, Progress, Purpose, Result, RunState, RuntimeError, TypeImages,
 };
 
 use super::DockerRuntime;
@@ -124,7 +124,7 @@ impl DockerRuntime {
         self.put(builder, "/tmp", body_try_stream(tree), &attempt).await
     }
 
-    async fn put(&self, container: &str, path: &str, body: Body, attempt: &str) -> Result<()> {
+    pub(super) async fn put(&self, container: &str, path: &str, body: Body, attempt: &str) -> Result<()> {
         let options = UploadToContainerOptions { path: path.to_owned(), ..Default::default() };
         let put = self.client.patient.upload_to_container(container, Some(options), body).await;
         put.map_err(self.client.failed(attempt.to_owned()))
@@ -133,7 +133,7 @@ impl DockerRuntime {
     async fn run_build(&self, builder: &str, spec: &BuildSpec, progress: &Progress) -> Result<()> {
         let what = format!("the build of {}", spec.service);
         self.start_again(builder).await?;
-        let mut lines = self.read_logs(builder, None, true).await?;
+        let mut lines = self.read_logs(builder, LogPart::default(), true).await?;
         let mut last = Vec::new();
         let output = async {
             while let Some(line) = lines.recv().await {

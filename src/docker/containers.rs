@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use bollard::body_full;
 use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
     NetworkingConfig,
@@ -12,6 +11,8 @@ use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
     UploadToContainerOptions,
 };
+use bollard::{body_full, body_try_stream};
+use tokio_util::io::ReaderStream;
 
 use crate::engine::runtime::{Attachment, ContainerSpec, Result, RunState, RuntimeError};
 use crate::model::Memory;
@@ -26,11 +27,14 @@ const USER: u64 = 1000;
 
 impl DockerRuntime {
     pub(super) async fn ensure_started(&self, spec: &ContainerSpec) -> Result<String> {
-        let id = match self.create(spec).await? {
-            Some(id) => id,
+        let (id, runs) = match self.create(spec).await? {
+            Some(id) => (id, false),
             None => self.take_over(spec).await?,
         };
         self.own_shared(&id, spec).await?;
+        if let Some(overlay) = spec.overlay.as_ref().filter(|_| !runs) {
+            self.put_overlay(&id, overlay).await?;
+        }
         self.start_again(&id).await?;
         Ok(id)
     }
@@ -51,6 +55,14 @@ impl DockerRuntime {
         put.map_err(self.client.failed(attempt))
     }
 
+    async fn put_overlay(&self, container: &str, overlay: &Path) -> Result<()> {
+        let attempt = format!("give container {container} what went live after its build");
+        let file = tokio::fs::File::open(overlay).await;
+        let file = file.map_err(|source| RuntimeError::Failed { attempt: attempt.clone(), source: source.into() })?;
+        let stream = ReaderStream::with_capacity(file, 128 * 1024);
+        self.put(container, HOME, body_try_stream(stream), &attempt).await
+    }
+
     /// `None` when the name is taken.
     pub(super) async fn create(&self, spec: &ContainerSpec) -> Result<Option<String>> {
         let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
@@ -65,17 +77,18 @@ impl DockerRuntime {
         }
     }
 
-    /// The container that has the name: the same one as is asked for, or removed.
-    async fn take_over(&self, spec: &ContainerSpec) -> Result<String> {
+    /// The container that has the name, and whether it runs: the same one as is asked for, or
+    /// removed and made anew.
+    async fn take_over(&self, spec: &ContainerSpec) -> Result<(String, bool)> {
         let foreign =
             || RuntimeError::Missing { what: format!("free name {} (a foreign container has it)", spec.name) };
         let there = self.look(&spec.name).await?.ok_or_else(foreign)?;
         if there.identity == spec.identity {
             self.remember([there.id.clone()]);
-            return Ok(there.id);
+            return Ok((there.id, matches!(there.state, RunState::Running | RunState::Paused)));
         }
         self.end(&there.id).await?;
-        self.create(spec).await?.ok_or_else(foreign)
+        Ok((self.create(spec).await?.ok_or_else(foreign)?, false))
     }
 
     pub(super) async fn start_again(&self, container: &str) -> Result<()> {

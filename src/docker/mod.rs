@@ -29,8 +29,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::catalog::Catalog;
 use crate::engine::runtime::{
-    BuildSpec, BuiltImage, ContainerSpec, EngineInfo, ExecSession, ExecSpec, LogLine, ObservedApp, ObservedNetwork,
-    Progress, Result, Runtime, RuntimeError, RuntimeEvent, TypeImages,
+    BuildSpec, BuiltImage, ContainerSpec, EngineInfo, ExecSession, ExecSpec, LogLine, LogPart, ObservedApp,
+    ObservedNetwork, Progress, Result, Runtime, RuntimeError, RuntimeEvent, TypeImages,
 };
 use crate::engine::view::Finding;
 use crate::model::{AppName, Memory};
@@ -196,7 +196,7 @@ impl Runtime for DockerRuntime {
         self.open_exec(container, spec).await
     }
 
-    async fn logs(&self, container: &str, lines: Option<u32>, follow: bool) -> Result<mpsc::Receiver<LogLine>> {
-        self.read_logs(container, lines, follow).await
+    async fn logs(&self, container: &str, part: LogPart, follow: bool) -> Result<mpsc::Receiver<LogLine>> {
+        self.read_logs(container, part, follow).await
     }
 }

@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::engine::runtime::{ExecOutput, ExecSession, ExecSpec, LogLine, Result, TtySize};
+use crate::engine::runtime::{ExecOutput, ExecSession, ExecSpec, LogLine, LogPart, Result, TtySize};
 
 use super::DockerRuntime;
 use super::client::Client;
@@ -40,7 +40,7 @@ impl DockerRuntime {
     pub(super) async fn read_logs(
         &self,
         container: &str,
-        lines: Option<u32>,
+        part: LogPart,
         follow: bool,
     ) -> Result<mpsc::Receiver<LogLine>> {
         self.check_ours(container).await?;
@@ -49,7 +49,8 @@ impl DockerRuntime {
             stdout: true,
             stderr: true,
             timestamps: true,
-            tail: lines.map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
+            tail: part.lines.map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
+            since: part.since.and_then(|since| i32::try_from(since).ok()).unwrap_or_default(),
             ..Default::default()
         };
         let stream: Output = Box::pin(self.client.docker.logs(container, Some(options)));
@@ -116,8 +117,25 @@ async fn follow_size(docker: Docker, exec: String, first: Option<TtySize>, mut l
     }
 }
 
+/// How the engine begins to say that a command could not be started, on the command's own output.
+const NOT_STARTED: &[u8] = b"OCI runtime exec failed";
+
 async fn forward_output(client: Client, exec: String, mut stream: Output, sender: mpsc::Sender<Result<ExecOutput>>) {
+    let mut refusal = None;
     while let Some(chunk) = stream.next().await {
+        let chunk = match (refusal.take(), chunk) {
+            (None, Ok(first)) if first.as_ref().starts_with(NOT_STARTED) => {
+                refusal = Some(first);
+                continue;
+            }
+            (Some(held), chunk) => {
+                if sender.send(Ok(ExecOutput::Stdout(held.into_bytes()))).await.is_err() {
+                    return;
+                }
+                chunk
+            }
+            (None, chunk) => chunk,
+        };
         let message = match chunk {
             Ok(LogOutput::StdErr { message }) => Ok(ExecOutput::Stderr(message)),
             Ok(LogOutput::StdOut { message } | LogOutput::Console { message } | LogOutput::StdIn { message }) => {
@@ -129,8 +147,26 @@ async fn forward_output(client: Client, exec: String, mut stream: Output, sender
             return;
         }
     }
+    let mut code = exit_code(&client, &exec).await;
+    if let Some(held) = refusal {
+        let (output, known) = explained(&held.into_bytes(), code.as_ref().ok().copied());
+        code = code.map(|code| known.unwrap_or(code));
+        let _ = sender.send(Ok(output)).await;
+    }
     // The receiver may be gone: then nobody wants the code.
-    let _ = sender.send(exit_code(&client, &exec).await.map(ExecOutput::Exit)).await;
+    let _ = sender.send(code.map(ExecOutput::Exit)).await;
+}
+
+/// A command that was not started: why, and the code that a shell would end with. A command that
+/// merely printed the engine's words keeps them.
+fn explained(words: &[u8], code: Option<i64>) -> (ExecOutput, Option<i64>) {
+    if !matches!(code, Some(126 | 127)) {
+        return (ExecOutput::Stdout(Bytes::copy_from_slice(words)), None);
+    }
+    let words = String::from_utf8_lossy(words);
+    let missing = words.contains("not found") || words.contains("no such file");
+    let why = words.split("exec: ").last().unwrap_or(&words).trim().trim_end_matches(": unknown");
+    (ExecOutput::Stderr(format!("cannot run {why}\n").into()), Some(if missing { 127 } else { 126 }))
 }
 
 /// The engine closes the output a moment before it knows the exit code.
@@ -158,9 +194,22 @@ impl Lines {
         let (at, text) = text.split_once(' ').unwrap_or((&text, ""));
         let whole = text.strip_suffix('\n');
         let slot = &mut self.partial[usize::from(stderr)];
-        let line = slot.get_or_insert_with(|| LogLine { at: at.to_owned(), stderr, text: String::new() });
+        let line =
+            slot.get_or_insert_with(|| LogLine { at: at.to_owned(), stderr, process: None, text: String::new() });
         line.text.push_str(whole.map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)));
-        if whole.is_some() || line.text.len() > LONGEST { slot.take() } else { None }
+        if whole.is_some() || line.text.len() > LONGEST { slot.take().map(told_apart) } else { None }
+    }
+}
+
+/// What `templates/_common/mark` puts before a line: the program, this, a space.
+const MARK: &str = "\u{1f} ";
+
+/// A line without its mark.
+fn told_apart(line: LogLine) -> LogLine {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|c| c.is_ascii_graphic());
+    match line.text.split_once(MARK).filter(|(name, _)| is_name(name)) {
+        Some((name, text)) => LogLine { process: Some(name.to_owned()), text: text.to_owned(), ..line },
+        None => line,
     }
 }
 
@@ -184,7 +233,7 @@ async fn forward_lines(mut stream: Output, sender: mpsc::Sender<LogLine>) {
         }
     }
     for line in lines.partial.into_iter().flatten() {
-        let _ = sender.send(line).await;
+        let _ = sender.send(told_apart(line)).await;
     }
 }
 
@@ -201,11 +250,39 @@ mod tests {
     }
 
     #[test]
+    fn a_command_that_does_not_exist_ends_as_in_a_shell() {
+        let words =
+            |why: &str| format!("OCI runtime exec failed: exec failed: unable to start: exec: {why}: unknown\r\n");
+        let told = |words: &str, code| match explained(words.as_bytes(), code) {
+            (ExecOutput::Stderr(text), code) => (String::from_utf8(text.to_vec()).unwrap(), code),
+            (_, code) => ("its own words".to_owned(), code),
+        };
+        let missing = words("\"nosuch\": executable file not found in $PATH");
+        let expected = "cannot run \"nosuch\": executable file not found in $PATH\n".to_owned();
+        assert_eq!(told(&missing, Some(126)), (expected, Some(127)));
+        assert_eq!(told(&words("\"/etc/passwd\": permission denied"), Some(126)).1, Some(126));
+        assert_eq!(told(&missing, Some(0)), ("its own words".to_owned(), None));
+    }
+
+    #[test]
     fn pieces_of_a_long_line_are_joined_per_stream() {
         let mut lines = Lines::default();
         assert!(lines.push(false, b"2024-01-01T00:00:00.1Z first ").is_none());
         assert_eq!(lines.push(true, b"2024-01-01T00:00:00.2Z other\n").unwrap().text, "other");
         let joined = lines.push(false, b"2024-01-01T00:00:00.3Z half\r\n").unwrap();
         assert_eq!((joined.at.as_str(), joined.text.as_str()), ("2024-01-01T00:00:00.1Z", "first half"));
+    }
+
+    #[test]
+    fn marked_lines_name_their_program_and_others_stay_as_they_are() {
+        let read = |text: &str| {
+            let line = Lines::default().push(false, format!("2024-01-01T00:00:00.1Z {text}\n").as_bytes()).unwrap();
+            (line.process, line.text)
+        };
+        assert_eq!(read("uwsgi\u{1f} spawned"), (Some("uwsgi".to_owned()), "spawned".to_owned()));
+        assert_eq!(read("nginx-access\u{1f} "), (Some("nginx-access".to_owned()), String::new()));
+        for plain in ["plain", "two words\u{1f} x", "\u{1f} x"] {
+            assert_eq!(read(plain), (None, plain.to_owned()));
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::store::{AppRecord, ServiceRecord};
 use super::app::App;
 use super::handle::EngineError;
 use super::inner::Inner;
+use super::live;
 use super::ports::claim::Claim;
 
 /// How many uploaded trees, and images of them, are kept beside those in use.
@@ -118,6 +119,7 @@ fn password() -> String {
 
 /// Removes uploaded trees and images that are neither in use nor among the last few.
 pub async fn prune(inner: &Inner, app: &App) {
+    live::prune(inner, app).await;
     if let Err(error) = try_prune(inner, app).await {
         tracing::warn!(app = %app.name, "old revisions stay: {error}");
     }
@@ -187,6 +189,7 @@ mod tests {
             flavor: "live".to_owned(),
             created_at: String::new(),
             up: true,
+            pauses: Default::default(),
             doomed: false,
             discard_data: false,
             subnet: None,

@@ -11,6 +11,7 @@ use crate::store::{AppRecord, ServiceRecord};
 use super::app::App;
 use super::handle::EngineError;
 use super::inner::Inner;
+use super::pauses;
 use super::reconcile::in_full;
 use super::runtime::RuntimeError;
 
@@ -37,6 +38,7 @@ pub async fn settle(
     if idle {
         remove_leftovers(inner, record, observed).await?;
     }
+    pauses::forget_spent(inner, app, record, observed).await;
     for service in record.services.iter().filter(|service| service.doomed) {
         let lives = observed.containers.iter().any(|c| c.identity.instance.service == service.name);
         if !lives {

@@ -8,11 +8,13 @@ use tokio::sync::{Notify, watch};
 
 use crate::model::observed::ObservedApp;
 use crate::model::{AppName, GroupStatus, ServiceName};
+use crate::plan::Failure;
 use crate::store::{AppRecord, Store, StoreError};
 
 use super::groups::Groups;
 use super::handle::{EngineError, to_its_end};
 use super::health::Health;
+use super::live::Live;
 
 /// What the reconciler publishes after every look.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +24,8 @@ pub struct AppStatus {
     pub observed: Arc<ObservedApp>,
     /// Containers (ids) that answered their readiness probe.
     pub responsive: Arc<BTreeSet<String>>,
+    /// What failed lately, by the step's target.
+    pub failures: Arc<BTreeMap<String, Failure>>,
     pub groups: BTreeMap<ServiceName, GroupStatus>,
     /// Steps to take or under way.
     pub steps: Vec<String>,
@@ -29,6 +33,15 @@ pub struct AppStatus {
     pub holds: Vec<String>,
     /// The application was destroyed.
     pub gone: bool,
+}
+
+/// Why a running container is out of the routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// It is to end.
+    ForGood,
+    /// It is back in a moment: requests for its service wait where there is no other.
+    Brief,
 }
 
 /// Shared by the reconciler, the deployer and the API.
@@ -44,12 +57,16 @@ pub struct App {
     /// A deployment is being performed: what it makes is not cleaned away yet.
     pub deploying: AtomicBool,
     /// Held while a deployment is scheduled.
-    pub scheduling: tokio::sync::Mutex<()>,
+    pub scheduling: Arc<tokio::sync::Mutex<()>>,
     pub status: watch::Sender<AppStatus>,
     pub health: Health,
     pub groups: Groups,
     /// Containers that are to get no new requests, though they run: a restart drains them.
-    leaving: Mutex<BTreeSet<String>>,
+    leaving: Mutex<BTreeMap<String, Absence>>,
+    /// Held while routes are made from what is known and published: two at once could publish
+    /// in another order than they looked.
+    pub publishing: Mutex<()>,
+    pub live: Live,
 }
 
 impl App {
@@ -62,11 +79,13 @@ impl App {
             wake: Notify::new(),
             deploy: Notify::new(),
             deploying: AtomicBool::new(false),
-            scheduling: tokio::sync::Mutex::default(),
+            scheduling: Arc::default(),
             status: watch::Sender::default(),
             health: Health::default(),
             groups: Groups::default(),
             leaving: Mutex::default(),
+            publishing: Mutex::default(),
+            live: Live::default(),
         })
     }
 
@@ -118,18 +137,18 @@ impl App {
         self.wake.notified().await;
     }
 
-    pub fn leaving(&self) -> BTreeSet<String> {
+    pub fn leaving(&self) -> BTreeMap<String, Absence> {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a running container out of the routes, or back in, at the next look.
-    pub fn set_leaving(&self, container: &str, leaves: bool) {
+    /// Takes a running container out of the routes, or with `None` back in, at the next
+    /// publication.
+    pub fn set_leaving(&self, container: &str, absence: Option<Absence>) {
         let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
-        if leaves {
-            leaving.insert(container.to_owned());
-        } else {
-            leaving.remove(container);
-        }
+        match absence {
+            Some(absence) => leaving.insert(container.to_owned(), absence),
+            None => leaving.remove(container),
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<AppRecord>> {

@@ -9,9 +9,14 @@ pub fn monotonic() -> Duration {
     BEGINNING.get_or_init(Instant::now).elapsed()
 }
 
+/// The wall clock, for what outlives the daemon.
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// RFC 3339, UTC, microseconds: what logs and records carry.
 pub fn timestamp() -> String {
-    format_timestamp(jiff::Timestamp::now())
+    format_timestamp(now())
 }
 
 /// Milliseconds since 1970, for revision names.

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::model::{GroupStatus, ServiceName};
 use crate::plan::{Desired, DesiredKind, DesiredService, GroupBrief};
 use crate::store::{AppRecord, ServiceRecord};
 
+use super::pauses;
+
 /// What is wanted now, with what the groups say of their roles.
-pub fn desired(record: &AppRecord, groups: &BTreeMap<ServiceName, GroupStatus>) -> Desired {
+pub fn desired(record: &AppRecord, groups: &BTreeMap<ServiceName, GroupStatus>, now: Timestamp) -> Desired {
     let wanted = record.services.iter().filter(|service| !service.doomed);
     Desired {
         up: record.up && !record.doomed,
         services: wanted.map(|service| desired_service(service, groups.get(&service.name))).collect(),
+        released: pauses::over(record, now),
     }
 }
 

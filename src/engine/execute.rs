@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::InstanceName;
 use crate::model::observed::{ObservedNetwork, Purpose};
 use crate::plan::Step;
 
-use super::app::App;
+use super::app::{Absence, App};
 use super::inner::Inner;
+use super::pauses;
+use super::publish::republish;
 use super::runtime::{ContainerSpec, RuntimeError};
 use super::spec::Specs;
 
 /// How long requests in flight may go on on an instance that is to go. Longer than the
 /// proxy's own limit for an answer, so that only bodies and WebSockets are ever cut.
-const DRAIN: Duration = Duration::from_secs(75);
+pub const DRAIN: Duration = Duration::from_secs(75);
 /// Between SIGTERM and SIGKILL.
 pub const GRACE_SECONDS: u32 = 8;
 
@@ -26,10 +29,9 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
             runtime.remove_network(&app.name).await
         }
         Step::StartPod { .. } | Step::StartMember { .. } | Step::StartInstance { .. } => start(inner, app, step).await,
-        Step::RestartMember { container, .. } | Step::ReviveInstance { container, .. } => {
-            runtime.restart(container).await
-        }
         Step::StopInstance { container, .. } => stop_drained(inner, app, container).await,
+        Step::RestartMember { container, .. } => runtime.restart(container).await,
+        Step::ReviveInstance { instance, container } => revive(inner, app, instance, container).await,
         Step::Retire { container, .. } => retire(inner, app, container).await,
         Step::Remove { container, .. } => stop_and_remove(inner, container).await,
         Step::Discard { instance, containers } => {
@@ -39,6 +41,7 @@ pub async fn execute(inner: &Arc<Inner>, app: &Arc<App>, step: &Step) -> Result<
             runtime.remove_volume(&inner.naming.volume(&app.name, instance)).await
         }
         Step::SetMemory { container, memory, .. } => runtime.set_memory(container, *memory).await,
+        Step::Unpause { instance, container } => pauses::end(inner, app, instance, container).await,
     }
 }
 
@@ -91,16 +94,25 @@ async fn ensure_volumes(inner: &Inner, app: &App, spec: &ContainerSpec) -> Resul
     Ok(())
 }
 
+/// Starts a container again. What went live while it was down is put into it first.
+async fn revive(inner: &Inner, app: &App, instance: &InstanceName, container: &str) -> Result<(), RuntimeError> {
+    let record = app.record();
+    let version = record.service(&instance.service).and_then(|service| service.serving.as_ref());
+    match version.filter(|version| version.overlay.is_some()) {
+        Some(version) => {
+            let step = Step::StartInstance { instance: instance.clone(), generation: version.generation };
+            start(inner, app, &step).await
+        }
+        None => inner.runtime.restart(container).await,
+    }
+}
+
 fn network(app: &App) -> Result<ObservedNetwork, RuntimeError> {
     let observed = app.status.borrow().observed.network.clone();
     observed.ok_or_else(|| RuntimeError::Missing { what: format!("network of {}", app.name) })
 }
 
-async fn image(
-    inner: &Inner,
-    specs: &Specs<'_>,
-    instance: &crate::model::InstanceName,
-) -> Result<String, RuntimeError> {
+async fn image(inner: &Inner, specs: &Specs<'_>, instance: &InstanceName) -> Result<String, RuntimeError> {
     let type_name = specs.type_name(instance)?;
     let progress = Arc::new(move |line: &str| tracing::debug!("{line}"));
     Ok(inner.runtime.ensure_type(&type_name, progress).await?.runtime)
@@ -109,34 +121,38 @@ async fn image(
 /// Takes a container out of the routes and waits for the requests it still has: no thread of the
 /// proxy sends it another one afterwards. Until [`App::set_leaving`] says otherwise it stays out,
 /// wanted again meanwhile or not.
-pub async fn take_out(inner: &Inner, app: &App, container: &str) {
-    let mut status = app.status.subscribe();
-    app.set_leaving(container, true);
-    app.wake();
-    // A look publishes routes without it; not every change of the status is one.
-    while inner.routes.lists(container) {
-        if status.changed().await.is_err() {
-            return;
-        }
+/// Requests that take longer than `limit` are cut. A paused one goes on: what it was sent would
+/// be waited for in vain.
+pub async fn take_out(inner: &Inner, app: &App, container: &str, absence: Absence, limit: Duration) {
+    if let Err(error) = pauses::let_go_on(inner, app, container).await {
+        tracing::warn!(%error, "{container} stays paused");
     }
+    app.set_leaving(container, Some(absence));
+    republish(inner, app);
     inner.traffic.applied(inner.routes.published()).await;
-    let left = inner.traffic.drained(container, DRAIN).await;
+    let left = inner.traffic.drained(container, limit).await;
     if left > 0 {
-        tracing::warn!("{left} requests were cut: they took longer than {} s", DRAIN.as_secs());
+        tracing::warn!("{left} requests were cut: they took longer than {} s", limit.as_secs());
     }
 }
 
 async fn stop_drained(inner: &Inner, app: &App, container: &str) -> Result<(), RuntimeError> {
-    take_out(inner, app, container).await;
+    take_out(inner, app, container, Absence::ForGood, DRAIN).await;
     let stopped = inner.runtime.stop(container, GRACE_SECONDS).await;
-    app.set_leaving(container, false);
+    app.set_leaving(container, None);
     stopped
 }
 
-async fn retire(inner: &Inner, app: &App, container: &str) -> Result<(), RuntimeError> {
-    take_out(inner, app, container).await;
+/// Puts a container back into the routes, at once.
+pub fn put_back(inner: &Inner, app: &App, container: &str) {
+    app.set_leaving(container, None);
+    republish(inner, app);
+}
+
+pub async fn retire(inner: &Inner, app: &App, container: &str) -> Result<(), RuntimeError> {
+    take_out(inner, app, container, Absence::ForGood, DRAIN).await;
     let stopped = stop_and_remove(inner, container).await;
-    app.set_leaving(container, false);
+    app.set_leaving(container, None);
     stopped
 }
 

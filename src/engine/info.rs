@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::model::observed::{ObservedContainer, Purpose, RunState};
 use crate::model::{AppName, InstanceName, PortKind, ServiceName};
-use crate::store::{ActivityRecord, ServiceRecord};
+use crate::store::{ActivityRecord, ServiceRecord, Version};
 
 use super::app::{App, AppStatus};
 use super::environment::data_url;
@@ -48,8 +48,7 @@ impl Engine {
     async fn view(&self, app: &App) -> Result<AppView> {
         let record = app.record();
         let services = join_all(record.services.iter().map(|service| self.service_view(app, service))).await;
-        let mut revisions =
-            record.services.iter().filter_map(|service| Some(service.serving.as_ref()?.revision.clone()));
+        let mut revisions = record.services.iter().filter_map(|service| Some(service.serving.as_ref()?.label()));
         Ok(AppView {
             name: record.name.clone(),
             flavor: record.flavor.clone(),
@@ -126,7 +125,7 @@ impl Engine {
     async fn instance_view(&self, app: &App, service: &ServiceRecord, index: u32, status: &AppStatus) -> InstanceView {
         let name = service.name.instance(index);
         let generation = service.serving.as_ref().map(|version| version.generation);
-        let revision = service.serving.as_ref().map(|version| version.revision.clone());
+        let revision = service.serving.as_ref().map(Version::label);
         let Some(container) =
             find(status, &name, Purpose::Member, None).or_else(|| find(status, &name, Purpose::Code, generation))
         else {

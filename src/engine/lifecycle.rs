@@ -30,6 +30,7 @@ impl Engine {
             services: Vec::new(),
             environment: BTreeMap::new(),
             generation: 0,
+            pauses: BTreeMap::new(),
         };
         let exists = || EngineError::Conflict(format!("Application \"{app}\" already exists."));
         if self.inner().app(app).is_ok() {
@@ -105,7 +106,7 @@ impl Engine {
         let record = app.record();
         for version in record.services.iter().filter_map(|service| service.serving.as_ref()) {
             if !self.inner().runtime.image_exists(&version.image).await? {
-                let wish = DeployWish { revision: Some(version.revision.clone()), ..DeployWish::default() };
+                let wish = DeployWish { revision: Some(version.label()), ..DeployWish::default() };
                 return self.deploy(&app.name, wish).await.map(drop);
             }
         }

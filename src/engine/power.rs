@@ -1,11 +1,14 @@
-//! Restarts that are wished for and deaths that are: by instance or by role.
+//! Restarts that are wished for, and who is meant by a role.
 
+use crate::faults::{Aim, Place};
 use crate::model::observed::{ObservedContainer, Purpose};
-use crate::model::{AppName, InstanceName, ServiceName};
+use crate::model::{AppName, InstanceName};
 
-use super::app::App;
-use super::execute::{GRACE_SECONDS, take_out};
+use super::app::{Absence, App};
+use super::execute::{DRAIN, GRACE_SECONDS, take_out};
+use super::fault::{master, servers};
 use super::handle::{Engine, EngineError, Result, to_its_end};
+use super::pauses;
 
 impl Engine {
     /// Restarts one instance; a data service's master keeps its role.
@@ -19,44 +22,32 @@ impl Engine {
     }
 
     async fn restart_server(&self, app: &App, server: &ObservedContainer) -> Result<()> {
+        pauses::let_go_on(self.inner(), app, &server.id).await?;
         let instance = &server.identity.instance;
         let restarted = if server.identity.purpose == Purpose::Member {
             app.groups.plan_restart(&instance.service, instance.index).await;
             self.stop_and_start(server).await
         } else {
-            take_out(self.inner(), app, &server.id).await;
+            take_out(self.inner(), app, &server.id, Absence::ForGood, DRAIN).await;
             let restarted = self.stop_and_start(server).await;
-            app.set_leaving(&server.id, false);
+            app.set_leaving(&server.id, None);
             restarted
         };
         app.wake();
         restarted
     }
 
-    /// SIGKILL to an instance: `www.2`, `db.master`, `db.slave`.
-    pub async fn kill(&self, app: &AppName, role: &str) -> Result<InstanceName> {
-        let instance = self.resolve(app, role).await?;
+    /// `www`, `www.1`, `db.master`, `db.slave` -> an instance; a bare service is its first one.
+    pub async fn resolve(&self, app: &AppName, aim: &Aim) -> Result<InstanceName> {
         let app = self.seen_app(app).await?;
-        let server = server(&app, &instance)?;
-        let details = [("service", instance.to_string()), ("role", role.to_owned())];
-        self.inner().record_activity(&app.name, "fault", "kill", &details).await;
-        self.inner().runtime.kill(&server.id).await?;
-        Ok(instance)
-    }
-
-    /// `www`, `www.1`, `db.master`, `db.slave` -> an instance.
-    pub async fn resolve(&self, app: &AppName, role: &str) -> Result<InstanceName> {
-        let app = self.seen_app(app).await?;
-        let (service, place) = role.split_once('.').unwrap_or((role, "0"));
-        let invalid = |error: crate::model::NameError| EngineError::Invalid(format!("{error}."));
-        let service: ServiceName = service.parse().map_err(invalid)?;
-        if app.record().service(&service).is_none() {
-            return Err(EngineError::NotFound(format!("The service \"{service}\" does not exist.")));
+        if app.record().service(&aim.service).is_none() {
+            return Err(EngineError::NotFound(format!("The service \"{}\" does not exist.", aim.service)));
         }
-        match place {
-            "master" | "slave" => by_role(&app, &service, place),
-            _ if role.contains('.') => role.parse().map_err(invalid),
-            _ => Ok(service.instance(0)),
+        match aim.place {
+            Place::Any => Ok(aim.service.instance(0)),
+            Place::Number(index) => Ok(aim.service.instance(index)),
+            Place::Master => Ok(aim.service.instance(master(&app, aim)?)),
+            Place::Slave => slave(&app, aim),
         }
     }
 
@@ -66,30 +57,17 @@ impl Engine {
     }
 }
 
-fn by_role(app: &App, service: &ServiceName, role: &str) -> Result<InstanceName> {
+fn slave(app: &App, aim: &Aim) -> Result<InstanceName> {
+    let master = master(app, aim)?;
     let status = app.status.borrow();
-    let group = status.groups.get(service);
-    let none = |why: &str| EngineError::Invalid(format!("{service} {why}."));
-    let group = group.ok_or_else(|| none("has no roles: only replicated data services have"))?;
-    let master = group.epoch.ok_or_else(|| none("has no master yet"))?.master;
-    if role == "master" {
-        return Ok(service.instance(master));
-    }
-    let slave = group.members.iter().map(|member| member.index).find(|index| *index != master);
-    slave.map(|index| service.instance(index)).ok_or_else(|| none("has no slave: scale it to 2 first"))
+    let members = status.groups.get(&aim.service).into_iter().flat_map(|group| &group.members);
+    let slave = members.map(|member| member.index).find(|index| *index != master);
+    let none = || EngineError::Invalid(format!("{} has no slave: scale it to 2 first.", aim.service));
+    slave.map(|index| aim.service.instance(index)).ok_or_else(none)
 }
 
-/// The container that does an instance's work: of the serving version, or a member's server.
+/// The container that does an instance's work.
 pub(super) fn server(app: &App, instance: &InstanceName) -> Result<ObservedContainer> {
-    let record = app.record();
     let missing = || EngineError::NotFound(format!("There is no instance {instance} of application {}.", app.name));
-    let service = record.service(&instance.service).ok_or_else(missing)?;
-    let generation = service.serving.as_ref().map(|version| version.generation);
-    let observed = app.status.borrow().observed.clone();
-    let wanted = |container: &&ObservedContainer| match container.identity.purpose {
-        Purpose::Code => container.identity.instance == *instance && Some(container.identity.generation) == generation,
-        Purpose::Member => container.identity.instance == *instance,
-        Purpose::Pod | Purpose::Build => false,
-    };
-    observed.containers.iter().find(wanted).cloned().ok_or_else(missing)
+    servers(app).into_iter().find(|container| container.identity.instance == *instance).ok_or_else(missing)
 }

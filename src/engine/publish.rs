@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::PoisonError;
 
 use crate::model::observed::{ObservedApp, ObservedContainer, Purpose, RunState};
 use crate::model::{GroupStatus, ServiceName, TcpRoute, TcpState};
@@ -21,13 +22,28 @@ pub async fn publish(inner: &Inner, app: &App, serving: &Serving<'_>) -> Vec<Str
         inner.routes.remove_app(&app.name);
         return inner.fronts.ensure(&app.name, Vec::new()).await;
     }
-    inner.routes.set_http(&app.name, routes::http(serving, &inner.catalog));
-    inner.routes.set_ports(&app.name, routes::direct(serving, &inner.catalog));
+    publish_web(inner, app, serving.clone());
     observed.containers.iter().filter(is_dead).for_each(|container| inner.traffic.abort(&container.id));
     for (service, front_port) in data_services(record) {
         gate_unless_known(inner, app, service, front_port);
     }
     inner.fronts.ensure(&app.name, listeners(inner, record, observed)).await
+}
+
+/// Publishes the web routes again from what was last seen, because who is leaving has changed.
+pub fn republish(inner: &Inner, app: &App) {
+    let (record, status) = (app.record(), app.status.borrow().clone());
+    if record.up && !record.doomed {
+        let (observed, responsive, failures) = (&status.observed, &status.responsive, &status.failures);
+        publish_web(inner, app, Serving { record: &record, observed, responsive, failures, leaving: BTreeMap::new() });
+    }
+}
+
+fn publish_web(inner: &Inner, app: &App, mut serving: Serving<'_>) {
+    let _one_at_a_time = app.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+    serving.leaving = app.leaving();
+    inner.routes.set_http(&app.name, routes::http(&serving, &inner.catalog));
+    inner.routes.set_ports(&app.name, routes::direct(&serving, &inner.catalog));
 }
 
 /// One hold per group that has no open master or that changes.

@@ -22,7 +22,7 @@ use super::inner::Inner;
 use super::ports::{self, Port};
 use super::runtime::RuntimeError;
 use super::serving::Serving;
-use super::{aftermath, clock, publish};
+use super::{aftermath, clock, pauses, publish};
 
 /// Looked at again at least this often, should an event have been lost.
 const TICK: Duration = Duration::from_secs(5);
@@ -82,16 +82,23 @@ impl Reconciler {
             failures: self.backoff.failures(),
         };
         let now = clock::monotonic();
-        let plan = crate::plan::plan(&desired(&record, &groups), &world, now);
+        let today = clock::now();
+        let plan = crate::plan::plan(&desired(&record, &groups, today), &world, now);
         let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
         holds.extend(publish::unsettled(&groups));
-        self.app.status.send_modify(|status| status.observed = observed.clone());
+        // Before routes are published from it: others publish from the status meanwhile.
+        let (responsive, failures) = (Arc::new(responsive), Arc::new(world.failures));
+        self.app.status.send_modify(|status| {
+            status.observed = observed.clone();
+            status.responsive = responsive.clone();
+            status.failures = failures.clone();
+        });
         let serving = Serving {
             record: &record,
             observed: &observed,
             responsive: &responsive,
             leaving: self.app.leaving(),
-            failures: &world.failures,
+            failures: &failures,
         };
         holds.extend(publish::publish(&self.inner, &self.app, &serving).await);
         if plan.steps.is_empty()
@@ -101,9 +108,18 @@ impl Reconciler {
             return Ok(Outcome::Gone);
         }
         let steps = self.act(plan);
-        let responsive = Arc::new(responsive);
-        self.app.status.send_replace(AppStatus { version, observed, responsive, groups, steps, holds, gone: false });
-        Ok(Outcome::Again(self.backoff.next(now).unwrap_or(TICK).min(TICK)))
+        self.app.status.send_replace(AppStatus {
+            version,
+            observed,
+            responsive,
+            failures,
+            groups,
+            steps,
+            holds,
+            gone: false,
+        });
+        let soonest = self.backoff.next(now).into_iter().chain(pauses::next_end(&record, today)).min();
+        Ok(Outcome::Again(soonest.unwrap_or(TICK).min(TICK)))
     }
 
     /// Starts every step whose target has none under way; returns what is to be done or is.

@@ -62,14 +62,6 @@ impl Routes {
         self.lock().tcp.get(&front_port).map(|route| route.state.clone())
     }
 
-    /// Whether requests, connections or datagrams may be sent to this container.
-    pub fn lists(&self, container: &str) -> bool {
-        let parts = self.lock();
-        let requests = parts.http.values().flat_map(BTreeMap::values).flat_map(|route| &route.backends);
-        let direct = parts.ports.values().flat_map(PortRoutes::backends);
-        requests.chain(direct).any(|backend| &*backend.id == container)
-    }
-
     /// The newest generation.
     pub fn published(&self) -> u64 {
         self.lock().published

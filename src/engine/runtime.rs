@@ -68,6 +68,8 @@ pub struct ContainerSpec {
     /// (volume, path below /home/dotcloud) that several containers may have. Nothing of the image
     /// goes into them; they belong to the platform's user when the container starts.
     pub shared: Vec<(String, String)>,
+    /// A tar that is put into the home of code instances before they start.
+    pub overlay: Option<PathBuf>,
 }
 
 /// Something happened to a container of ours. Events are hints to look, never facts to act on.
@@ -150,11 +152,22 @@ pub struct ExecSession {
     pub output: mpsc::Receiver<Result<ExecOutput>>,
 }
 
+/// Which lines of a log are asked for; none given means all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogPart {
+    /// The last so many.
+    pub lines: Option<u32>,
+    /// From this second on (since 1970).
+    pub since: Option<i64>,
+}
+
 #[derive(Debug, Clone)]
 pub struct LogLine {
     /// RFC 3339 with nanoseconds, as the engine wrote it.
     pub at: String,
     pub stderr: bool,
+    /// The program of the container that wrote it, where it is known.
+    pub process: Option<String>,
     pub text: String,
 }
 
@@ -218,6 +231,6 @@ pub trait Runtime: Send + Sync + 'static {
 
     // --- talk
     async fn exec(&self, container: &str, spec: &ExecSpec) -> Result<ExecSession>;
-    /// The last `lines` of the container's output, then, with `follow`, what comes.
-    async fn logs(&self, container: &str, lines: Option<u32>, follow: bool) -> Result<mpsc::Receiver<LogLine>>;
+    /// A part of the container's output, then, with `follow`, what comes.
+    async fn logs(&self, container: &str, part: LogPart, follow: bool) -> Result<mpsc::Receiver<LogLine>>;
 }

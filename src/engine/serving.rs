@@ -8,14 +8,17 @@ use crate::model::observed::{ObservedApp, ObservedContainer, Purpose, RunState};
 use crate::plan::Failure;
 use crate::store::{AppRecord, ServiceRecord};
 
+use super::app::Absence;
+
 /// An application as it was looked at.
+#[derive(Clone)]
 pub struct Serving<'a> {
     pub record: &'a AppRecord,
     pub observed: &'a ObservedApp,
     /// Containers (ids) that answered their readiness probe.
     pub responsive: &'a BTreeSet<String>,
-    /// Containers (ids) that are to get nothing new.
-    pub leaving: BTreeSet<String>,
+    /// Containers (ids) that are to get nothing new, and for how long.
+    pub leaving: BTreeMap<String, Absence>,
     /// What failed lately, by the step's target.
     pub failures: &'a BTreeMap<String, Failure>,
 }
@@ -30,6 +33,11 @@ impl Serving<'_> {
             self.containers(service).filter(serves).filter_map(|container| backend(container, port)).collect();
         backends.sort_by(|a, b| a.instance.cmp(&b.instance));
         backends
+    }
+
+    /// Whether an instance is about to come back, so that requests may wait for it.
+    pub fn awaits(&self, service: &ServiceRecord) -> bool {
+        self.containers(service).any(|container| self.leaving.get(&container.id) == Some(&Absence::Brief))
     }
 
     /// One instance at this port, or why it cannot be reached. `Ok(None)`: it will be, soon.
@@ -62,7 +70,7 @@ impl Serving<'_> {
     fn serves(&self, container: &ObservedContainer) -> bool {
         container.state == RunState::Running
             && self.responsive.contains(&container.id)
-            && !self.leaving.contains(&container.id)
+            && !self.leaving.contains_key(&container.id)
     }
 }
 

@@ -4,13 +4,25 @@ use crate::model::{AppName, InstanceName};
 
 use super::handle::{Engine, EngineError, Result};
 use super::power::server;
-use super::runtime::{ExecSession, ExecSpec, Purpose};
+use super::runtime::{ExecSession, ExecSpec, Purpose, RunState};
+
+/// The variable that marks a command and whatever it starts.
+pub const MARK: &str = "DOTCLOUD_RUN";
+/// Whose processes a code instance has.
+const USER: &str = "dotcloud";
+const HANG_UP: &str = r#"for process in /proc/[0-9]*; do
+    tr '\0' '\n' 2>/dev/null < "$process/environ" | grep -qx "DOTCLOUD_RUN=$1" && kill -HUP "${process#/proc/}"
+done"#;
 
 impl Engine {
     /// Without a command: a login shell, or for a data service its client, logged in.
     pub async fn run(&self, app: &AppName, instance: &InstanceName, spec: ExecSpec) -> Result<ExecSession> {
         let app = self.seen_app(app).await?;
         let server = server(&app, instance)?;
+        if server.state == RunState::Paused {
+            let text = format!("{instance} is paused: `dotcloud unpause {instance}` lets it go on.");
+            return Err(EngineError::Invalid(text));
+        }
         if server.pid.is_none() {
             return Err(EngineError::Invalid(format!("{instance} does not run now: `dotcloud status` says why.")));
         }
@@ -19,6 +31,26 @@ impl Engine {
             _ => in_code(spec),
         };
         Ok(self.inner().runtime.exec(&server.id, &spec).await?)
+    }
+
+    /// Ends a command whose user has gone, as a terminal does that is closed: SIGHUP to whatever
+    /// carries its mark.
+    pub async fn hang_up(&self, app: &AppName, instance: &InstanceName, mark: &str) {
+        let hung_up = async {
+            let app = self.seen_app(app).await?;
+            let server = server(&app, instance)?;
+            let command = ["sh", "-c", HANG_UP, "hang-up", mark].map(str::to_owned).into();
+            // As whom the command runs: nobody else may read its environment.
+            let user = (server.identity.purpose == Purpose::Code).then(|| USER.to_owned());
+            let spec = ExecSpec { command, user, ..ExecSpec::default() };
+            let mut session = self.inner().runtime.exec(&server.id, &spec).await?;
+            while session.output.recv().await.is_some() {}
+            Ok::<_, EngineError>(())
+        };
+        // The instance may have gone with its commands.
+        if let Err(error) = hung_up.await {
+            tracing::debug!(%error, %instance, "a command could not be hung up");
+        }
     }
 
     fn in_member(
@@ -43,7 +75,7 @@ fn in_code(spec: ExecSpec) -> ExecSpec {
     let command = if spec.command.is_empty() { vec!["bash".to_owned(), "-l".to_owned()] } else { spec.command };
     ExecSpec {
         command,
-        user: spec.user.or_else(|| Some("dotcloud".to_owned())),
+        user: spec.user.or_else(|| Some(USER.to_owned())),
         workdir: spec.workdir.or_else(|| Some("/home/dotcloud".to_owned())),
         ..spec
     }

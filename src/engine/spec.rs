@@ -50,6 +50,7 @@ impl Specs<'_> {
             attachment: Attachment::Network { name: self.network.name.clone(), ip: None },
             volumes: vec![(self.inner.naming.volume(&self.record.name, instance), KEPT_PATH.to_owned())],
             shared: self.shared(&version.spec),
+            overlay: version.overlay.as_ref().map(|overlay| overlay.file.clone()),
             ..self.base(instance, Purpose::Code, generation)
         })
     }
@@ -107,6 +108,7 @@ impl Specs<'_> {
             memory: None,
             volumes: Vec::new(),
             shared: Vec::new(),
+            overlay: None,
         }
     }
 

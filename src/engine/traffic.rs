@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::RouteTable;
+use crate::model::{AppName, RouteTable};
 
 /// A listener that the front has open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +53,9 @@ pub trait Traffic: Send + Sync + 'static {
     /// Ends what runs on a backend (container id) that is known to be dead. Publish a table
     /// without it first.
     fn abort(&self, backend: &str);
+    /// How many requests to an application's services the proxy itself has answered with an
+    /// error of the 5xx class, ever.
+    fn refusals(&self, app: &AppName) -> u64;
     async fn listen(&self, addr: SocketAddr, service: Service, peers: Peers) -> Result<Listener, ListenError>;
     async fn unlisten(&self, listener: Listener);
 }

@@ -8,7 +8,8 @@ use crate::model::{AppName, GroupStatus, InstanceName, Memory, Receipt, ServiceN
 pub struct AppView {
     pub name: AppName,
     pub flavor: String,
-    /// The revision that serves, once one was deployed.
+    /// The revision that serves, once one was deployed; with `+live` behind it when files have
+    /// changed since.
     pub revision: Option<String>,
     /// `up` or, after `down`, `down`.
     pub up: bool,
@@ -116,11 +117,25 @@ pub struct DeployLine {
     pub end: Option<DeploymentState>,
 }
 
+/// Which lines of an application's log are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct LogWish {
+    /// Services and instances; empty means all.
+    pub filter: Vec<String>,
+    /// The last so many of each instance.
+    pub lines: Option<u32>,
+    pub since: Option<jiff::Timestamp>,
+    /// Goes on with what comes.
+    pub follow: bool,
+}
+
 /// A line of an application's log.
 #[derive(Debug, Clone)]
 pub struct AppLogLine {
     pub created_at: String,
     pub instance: InstanceName,
+    /// The program that wrote it, where it is known.
+    pub process: Option<String>,
     pub error: bool,
     pub message: String,
 }

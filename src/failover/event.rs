@@ -141,6 +141,16 @@ pub struct Account {
     pub opened: Moment,
     pub first_write: Option<Moment>,
     pub resynchronised: Option<Moment>,
+    pub joint: Option<Joint>,
+}
+
+/// Where the new master's data joins the old one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Joint {
+    pub old_position: u64,
+    /// When the old master was last heard to be there.
+    pub old_heard: Moment,
+    pub new_position: u64,
 }
 
 // === impl Moment ===

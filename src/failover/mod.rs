@@ -16,5 +16,5 @@ pub mod event;
 pub mod group;
 
 pub use edges::{Phase, diagram};
-pub use event::{Account, Action, Event, Miss, Moment, Seat, Server};
+pub use event::{Account, Action, Event, Joint, Miss, Moment, Seat, Server};
 pub use group::{Config, Group};

@@ -87,6 +87,33 @@ pub struct Receipt {
     pub first_write_ms: Option<f64>,
     /// When the old master was a synchronised slave again.
     pub resynchronised_ms: Option<f64>,
+    /// What was handed on; `None` when the same member is master again, from its own disk, or
+    /// the old one was never heard.
+    #[serde(default)]
+    pub continuity: Option<Continuity>,
+}
+
+/// How a new master's data joins the old one's. Positions are in the server's own unit (bytes
+/// of the replication stream for Redis).
+///
+/// Replication is asynchronous: what the old master acknowledged after it was last heard, and
+/// did not send any more, is seen by nobody. So this bounds what is known, not what was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Continuity {
+    /// The old master's position when it was last heard.
+    pub old_position: u64,
+    /// How long before the detection that was, in milliseconds.
+    pub old_heard_ms: f64,
+    /// The position from which the new master went on.
+    pub new_position: u64,
+}
+
+impl Continuity {
+    /// What the old master was seen to have and the new one had not. An election never permits
+    /// more than 0.
+    pub fn lost(&self) -> u64 {
+        self.old_position.saturating_sub(self.new_position)
+    }
 }
 
 impl fmt::Display for SyncState {

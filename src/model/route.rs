@@ -26,6 +26,8 @@ pub struct HttpRoute {
     pub service: ServiceName,
     /// Instances of the serving version that answered their readiness probe. May be empty: 503.
     pub backends: Vec<Backend>,
+    /// An instance is back in a moment: where there is no other, requests wait (bounded).
+    pub awaited: bool,
 }
 
 /// One instance of a web service.

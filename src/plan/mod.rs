@@ -24,6 +24,8 @@ pub struct Desired {
     /// False after `down` or while it is destroyed: nothing is to run.
     pub up: bool,
     pub services: Vec<DesiredService>,
+    /// Containers (by id) whose pause is over.
+    pub released: std::collections::BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -88,6 +90,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Duration) -> Plan {
             }
         }
         remove_strangers(desired, observed, &mut plan);
+        release_paused(desired, observed, &mut plan);
     } else {
         take_down(observed, &mut plan);
     }
@@ -112,6 +115,24 @@ fn remove_strangers(desired: &Desired, observed: &Observed, plan: &mut Plan) {
         let known = desired.services.iter().any(|service| service.name == container.identity.instance.service);
         if !known && container.identity.purpose != Purpose::Build {
             plan.step(remove(container), "its service was destroyed");
+        }
+    }
+}
+
+/// A pause is a fault that somebody asked for: it is ended when its time is over, and told of
+/// until then. A container that is to go needs neither.
+fn release_paused(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    use crate::model::observed::{Purpose, RunState};
+    for container in observed.app.containers.iter().filter(|container| container.state == RunState::Paused) {
+        let goes = plan.steps.iter().any(|planned| planned.step.target() == container.id);
+        if goes || matches!(container.identity.purpose, Purpose::Pod | Purpose::Build) {
+            continue;
+        }
+        let instance = container.identity.instance.clone();
+        if desired.released.contains(&container.id) {
+            plan.step(Step::Unpause { instance, container: container.id.clone() }, "its pause is over");
+        } else {
+            plan.hold(&instance, format!("it is paused: `dotcloud unpause {instance}` lets it go on"));
         }
     }
 }

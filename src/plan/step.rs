@@ -60,6 +60,11 @@ pub enum Step {
         container: String,
         memory: Memory,
     },
+    /// Let a paused container go on.
+    Unpause {
+        instance: InstanceName,
+        container: String,
+    },
 }
 
 /// A step and why it is taken.
@@ -98,6 +103,7 @@ impl Step {
             | Self::Retire { container, .. }
             | Self::Remove { container, .. } => container.clone(),
             Self::SetMemory { container, .. } => format!("{container} memory"),
+            Self::Unpause { container, .. } => format!("{container} pause"),
         }
     }
 }

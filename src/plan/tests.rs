@@ -55,16 +55,28 @@ fn service(name: &str, instances: u32, kind: DesiredKind) -> DesiredService {
 
 fn code(instances: u32, serving: Option<u64>, candidate: Option<u64>) -> Desired {
     let kind = DesiredKind::Code { serving, candidate, handing_over: BTreeSet::new() };
-    Desired { up: true, services: vec![service("www", instances, kind)] }
+    Desired { up: true, services: vec![service("www", instances, kind)], ..Desired::default() }
 }
 
 fn data(instances: u32, brisk: bool, master: Option<u32>) -> Desired {
     let group = GroupBrief { brisk, settled: !brisk, master };
-    Desired { up: true, services: vec![service("db", instances, DesiredKind::Data { group })] }
+    Desired { up: true, services: vec![service("db", instances, DesiredKind::Data { group })], ..Desired::default() }
 }
 
 fn text(desired: &Desired, observed: &Observed) -> String {
     plan(desired, observed, Duration::from_secs(100)).to_string()
+}
+
+#[test]
+fn a_pause_is_told_until_its_time_is_over_unless_the_instance_goes() {
+    let paused = |instance: &str| container(instance, Purpose::Code, 1, RunState::Paused);
+    let world = observed(vec![paused("www.0"), paused("www.1"), paused("www.2")]);
+    let desired = Desired { released: ["www.1-g1".to_owned()].into(), ..code(2, Some(1), None) };
+    assert_snapshot!(text(&desired, &world), @r"
+    drain and remove www.2 (www.2-g1): www is scaled to 2
+    let www.1 go on: its pause is over
+    www.0 waits: it is paused: `dotcloud unpause www.0` lets it go on
+    ");
 }
 
 #[test]

@@ -18,7 +18,8 @@ impl Step {
             | Self::StopInstance { instance, .. }
             | Self::Retire { instance, .. }
             | Self::Discard { instance, .. }
-            | Self::SetMemory { instance, .. } => instance.to_string(),
+            | Self::SetMemory { instance, .. }
+            | Self::Unpause { instance, .. } => instance.to_string(),
         }
     }
 }
@@ -38,6 +39,7 @@ impl fmt::Display for Step {
             Self::Remove { name, .. } => write!(f, "remove {name}"),
             Self::Discard { instance, .. } => write!(f, "discard {instance} with its data"),
             Self::SetMemory { instance, memory, .. } => write!(f, "limit {instance} to {memory}"),
+            Self::Unpause { instance, .. } => write!(f, "let {instance} go on"),
         }
     }
 }

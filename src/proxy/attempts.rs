@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
@@ -30,9 +32,11 @@ pub(super) struct Attempts<'a> {
     tried: Vec<u64>,
     /// All instances were set aside before the first attempt: nothing was alive.
     hopeless: bool,
-    /// Until when to wait for an instance.
-    patience: Instant,
+    began: Instant,
 }
+
+/// One of the requests that wait for an instance to come back.
+struct Parked(Arc<AtomicUsize>);
 
 impl<'a> Attempts<'a> {
     pub fn new(worker: &'a Rc<Worker>, host: &'a str, route: &LiveRoute) -> Self {
@@ -44,22 +48,37 @@ impl<'a> Attempts<'a> {
             made: 0,
             tried: Vec::new(),
             hopeless: route.backends.iter().all(|backend| backend.is_aside()),
-            patience: Instant::now() + worker.shared.config.http_park,
+            began: Instant::now(),
         }
     }
 
     /// The next instance, with the request counted in. Where there is none, waits for a
     /// table that has one, as long as requests may be parked.
     pub async fn next(&mut self) -> Option<RequestGuard> {
+        let mut parked = None;
         while self.made < ATTEMPTS_MAX {
             let changed = self.worker.changed.notified();
             if let Some(guard) = self.choose() {
                 self.count_attempt(guard.backend());
                 return Some(guard);
             }
-            timeout_at(self.patience, changed).await.ok()?;
+            let patience = self.patience(&mut parked);
+            timeout_at(self.began + patience, changed).await.ok()?;
         }
         None
+    }
+
+    /// How long this request may wait in all, by the table as it is now.
+    fn patience(&self, parked: &mut Option<Parked>) -> Duration {
+        let config = &self.worker.shared.config;
+        let awaited = self.worker.table().http(self.host).is_some_and(|route| route.awaited);
+        if !awaited {
+            return config.http_park;
+        }
+        if parked.is_none() {
+            *parked = Parked::admit(&self.service.parked, config.awaited_most);
+        }
+        if parked.is_some() { config.awaited_park } else { config.http_park }
     }
 
     fn choose(&self) -> Option<RequestGuard> {
@@ -138,6 +157,21 @@ impl<'a> Attempts<'a> {
 
     fn refusal(&self, status: StatusCode, cause: String) -> Refusal {
         Refusal::of(&self.service, status, cause)
+    }
+}
+
+impl Parked {
+    /// `None` when `most` are waiting already.
+    fn admit(waiting: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let room = |count: usize| (count < most).then_some(count + 1);
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        Some(Self(Arc::clone(waiting)))
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

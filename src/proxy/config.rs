@@ -13,6 +13,10 @@ pub struct ProxyConfig {
     pub connect_timeout: Duration,
     /// How long a request waits for an instance where there is none, before the 503.
     pub http_park: Duration,
+    /// How long it waits where an instance is said to be back in a moment, and how many
+    /// requests of one service may wait so.
+    pub awaited_park: Duration,
+    pub awaited_most: usize,
     /// How long a new TCP connection waits while its route is gated.
     pub tcp_park: Duration,
     /// How long a UDP session lasts after its last datagram.
@@ -28,6 +32,8 @@ impl Default for ProxyConfig {
             request_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(2),
             http_park: Duration::ZERO,
+            awaited_park: Duration::from_secs(10),
+            awaited_most: 1000,
             tcp_park: Duration::from_secs(10),
             udp_idle: Duration::from_secs(60),
             body_limit: 100 * 1024 * 1024,

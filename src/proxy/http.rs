@@ -84,6 +84,9 @@ fn admit(request: &Request<Incoming>, service: &LiveService, body_limit: u64) ->
 
 fn refuse(worker: &Worker, service: &LiveService, refusal: &Refusal, format: Format) -> Response<Reply> {
     service.count_answer(worker.index, refusal.status);
+    if refusal.status.is_server_error() {
+        service.counts.of(worker.index).refusals.add(1);
+    }
     refusal.respond(format)
 }
 

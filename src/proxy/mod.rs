@@ -52,7 +52,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::model::RouteTable;
+use crate::model::{AppName, RouteTable};
 
 pub use backend::WEBSOCKET_GRACE;
 pub use config::ProxyConfig;
@@ -182,6 +182,11 @@ impl Proxy {
     }
 
     // --- what it sees
+
+    /// Errors of the 5xx class that were our own answers to requests for an application.
+    pub fn refusals(&self, app: &AppName) -> u64 {
+        self.report().http.iter().filter(|service| service.app == *app).map(|service| service.refusals).sum()
+    }
 
     pub fn report(&self) -> ProxyReport {
         let applied = self.inner.threads.iter().map(|thread| *thread.applied.borrow());

@@ -31,6 +31,10 @@ pub struct HttpReport {
     pub failures: u64,
     /// Attempts made again, most often on another instance.
     pub retries: u64,
+    /// Errors of the 5xx class that were the proxy's own answers.
+    pub refusals: u64,
+    /// Requests that wait for an instance to come back.
+    pub parked: u64,
     /// Listed ones, and those that left with something still running.
     pub backends: Vec<BackendReport>,
 }
@@ -128,6 +132,8 @@ fn of_service(live: &LiveService) -> HttpReport {
         by_class: std::array::from_fn(|class| live.counts.sum(|counts| &counts.by_class[class])),
         failures: live.counts.sum(|counts| &counts.failures),
         retries: live.counts.sum(|counts| &counts.retries),
+        refusals: live.counts.sum(|counts| &counts.refusals),
+        parked: live.parked.load(Ordering::Relaxed) as u64,
         backends: Vec::new(),
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct LiveService {
     pub service: ServiceName,
     /// Per container port: a service may have several HTTP ports.
     turns: Mutex<HashMap<u16, Turns>>,
+    /// Requests that wait for an instance to come back.
+    pub parked: Arc<AtomicUsize>,
     pub counts: Shards<ServiceCounts>,
 }
 
@@ -30,6 +32,8 @@ pub(super) struct ServiceCounts {
     pub failures: Count,
     /// Attempts that were made again.
     pub retries: Count,
+    /// Errors of the 5xx class that are ours and not the application's.
+    pub refusals: Count,
 }
 
 /// A service in one table, with the instances that may serve it now.
@@ -38,13 +42,15 @@ pub(super) struct LiveRoute {
     pub service: Arc<LiveService>,
     pub backends: Vec<Arc<LiveBackend>>,
     pub turns: Turns,
+    /// An instance is back in a moment.
+    pub awaited: bool,
 }
 
 // === impl LiveService ===
 
 impl LiveService {
     pub fn new(app: AppName, service: ServiceName, threads: usize) -> Self {
-        Self { app, service, turns: Mutex::default(), counts: Shards::new(threads) }
+        Self { app, service, turns: Mutex::default(), parked: Arc::default(), counts: Shards::new(threads) }
     }
 
     pub fn turns(&self, port: u16) -> Turns {

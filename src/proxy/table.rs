@@ -148,7 +148,10 @@ impl Registry {
             let service = Arc::clone(service);
             let live = route.backends.iter().map(|spec| self.live_backend(&mut backends, spec, &service)).collect();
             let turns = service.turns(route.backends.first().map_or(0, |backend| backend.addr.port()));
-            compiled.insert(host.to_ascii_lowercase(), Arc::new(LiveRoute { service, backends: live, turns }));
+            compiled.insert(
+                host.to_ascii_lowercase(),
+                Arc::new(LiveRoute { service, backends: live, turns, awaited: route.awaited }),
+            );
         }
         compiled
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 use crate::model::{AppName, Epoch, ServiceName};
 
 pub use history::StoredLine;
-pub use record::{ActivityRecord, AppRecord, DeploymentPhase, DeploymentRecord, ServiceRecord, Version};
+pub use record::{ActivityRecord, AppRecord, DeploymentPhase, DeploymentRecord, LIVE, Overlay, ServiceRecord, Version};
 use writer::Writer;
 
 /// Why the store could not do what was asked.

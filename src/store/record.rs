@@ -1,6 +1,7 @@
 //! The documents of the store. They describe what is wanted, never what was observed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct AppRecord {
     pub environment: BTreeMap<String, String>,
     /// The last generation given to a deployment.
     pub generation: u64,
+    /// Pauses that end by themselves: container -> when (RFC 3339).
+    #[serde(default)]
+    pub pauses: BTreeMap<String, String>,
 }
 
 /// What is wanted of one service.
@@ -76,6 +80,17 @@ pub struct Version {
     /// The numbers of the front for TCP and UDP ports that its environment tells of.
     #[serde(default)]
     pub told_fronts: BTreeSet<u16>,
+    /// What has gone live since it was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<Overlay>,
+}
+
+/// Files that went live without a build, for instances that are made later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// The number of the last change: whole seconds since 1970, growing with every change.
+    pub change: u64,
+    pub file: PathBuf,
 }
 
 /// One attempt to run a revision.
@@ -89,6 +104,9 @@ pub struct DeploymentRecord {
     pub clean: bool,
     pub service: Option<ServiceName>,
     pub generation: u64,
+    /// Whether what has gone live on this revision is to stay.
+    #[serde(default)]
+    pub live: bool,
     /// User variables as they were when it was scheduled.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -113,6 +131,17 @@ pub struct ActivityRecord {
     pub category: String,
     pub action: String,
     pub details: BTreeMap<String, String>,
+}
+
+/// Behind a revision's name: with what went live on it.
+pub const LIVE: &str = "+live";
+
+impl Version {
+    /// What tells it from the revision that was pushed, and may be asked for as one.
+    pub fn label(&self) -> String {
+        let live = if self.overlay.is_some() { LIVE } else { "" };
+        format!("{}{live}", self.revision)
+    }
 }
 
 impl AppRecord {

@@ -12,6 +12,7 @@ fn app(name: &str) -> AppRecord {
         services: Vec::new(),
         environment: [("A".to_owned(), "1".to_owned())].into(),
         generation: 3,
+        pauses: Default::default(),
     }
 }
 
@@ -79,6 +80,7 @@ fn deployment(app: &AppName, generation: u64, phase: DeploymentPhase) -> Deploym
         clean: false,
         service: None,
         generation,
+        live: false,
         environment: [].into(),
         phase,
     }
@@ -97,6 +99,7 @@ fn receipt(service: &str, epoch: u64) -> crate::model::Receipt {
         opened_ms: 3.0,
         first_write_ms: None,
         resynchronised_ms: None,
+        continuity: None,
     }
 }
 

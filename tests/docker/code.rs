@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dotcloud_local::catalog::BuildRecipe;
 use dotcloud_local::engine::runtime::{
-    BuildSpec, BuiltImage, ContainerSpec, Progress, Purpose, Result, RunState, Runtime, RuntimeError,
+    BuildSpec, BuiltImage, ContainerSpec, LogPart, Progress, Purpose, Result, RunState, Runtime, RuntimeError,
 };
 
 use crate::support::{Home, get, until};
@@ -149,7 +149,7 @@ async fn a_python_service_is_built_and_serves_with_four_workers() {
             assert!(owners.starts_with("before\ncode/www\n") && owners.lines().count() == 3, "{owners}");
 
             let logged = until(|| async {
-                let mut lines = home.runtime.logs(&id, None, false).await.unwrap();
+                let mut lines = home.runtime.logs(&id, LogPart::default(), false).await.unwrap();
                 let mut text = String::new();
                 while let Some(line) = lines.recv().await {
                     text += &line.text;
@@ -274,7 +274,7 @@ async fn a_static_service_serves_its_approot_and_a_failing_postinstall_exits_71(
             let built = build(&home, &bad).await.0.unwrap();
             let id = home.runtime.start(&instance(&home, 1, &built.image).await).await.unwrap();
             assert_eq!(exit_code(&home, &id).await, 71);
-            let mut lines = home.runtime.logs(&id, None, false).await.unwrap();
+            let mut lines = home.runtime.logs(&id, LogPart::default(), false).await.unwrap();
             let mut text = Vec::new();
             while let Some(line) = lines.recv().await {
                 text.push(line.text);
@@ -318,7 +318,7 @@ async fn a_broken_application_answers_502_and_its_traceback_is_logged() {
             let addr = SocketAddr::from((address(&home, &id).await.unwrap(), 80));
             until(|| async { get(addr, "/").await.filter(|(status, _)| *status == 502) }).await;
             until(|| async {
-                let mut lines = home.runtime.logs(&id, None, false).await.unwrap();
+                let mut lines = home.runtime.logs(&id, LogPart::default(), false).await.unwrap();
                 while let Some(line) = lines.recv().await {
                     if line.text.contains("No module named 'nothing_such'") {
                         return Some(());

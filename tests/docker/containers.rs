@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dotcloud_local::engine::runtime::{
-    Attachment, ContainerSpec, ExecOutput, ExecSpec, RunState, Runtime, RuntimeError, TtySize,
+    Attachment, ContainerSpec, ExecOutput, ExecSpec, LogPart, RunState, Runtime, RuntimeError, TtySize,
 };
 use dotcloud_local::model::Memory;
 
@@ -236,7 +236,7 @@ async fn logs_are_split_by_stream_and_end_with_the_container() {
                 ..home.idle("db.0").await
             };
             let id = home.runtime.start(&spec).await.unwrap();
-            let mut lines = home.runtime.logs(&id, None, true).await.unwrap();
+            let mut lines = home.runtime.logs(&id, LogPart::default(), true).await.unwrap();
             let mut all = Vec::new();
             while let Some(line) = lines.recv().await {
                 assert!(line.at.ends_with('Z') && line.at.contains('.'), "{}", line.at);

@@ -74,6 +74,7 @@ impl Home {
             memory: Some(Memory::DEFAULT),
             volumes: Vec::new(),
             shared: Vec::new(),
+            overlay: None,
         }
     }
 

@@ -30,7 +30,6 @@ fn one_thread_loses_updates_between_two_awaits() {
     a_service_without_a_process_is_refused(&platform, code.path());
 }
 
-/// Without a way to the registry: npm would fail.
 fn a_push_of_code_alone_keeps_the_modules(platform: &Platform, code: &Path) {
     let server = fs::read_to_string(code.join("server.js")).unwrap();
     fs::write(code.join("server.js"), server.replace("worker: 1", "worker: 1, version: 2")).unwrap();
@@ -64,8 +63,8 @@ fn an_application_of_2012_runs_on_its_own_node() {
     let code = old_application();
     platform.up(code.path(), "old");
     let modules = platform.run(&["-A", "old", "run", "www", "--", "ls", "current/node_modules"]);
-    assert_eq!(modules.trim(), "underscore", "no devDependencies");
-    assert_eq!(page(&platform), "v0.8.28 1.4.4");
+    assert_eq!(modules.split_whitespace().collect::<Vec<_>>(), ["own", "underscore"], "no devDependencies");
+    assert_eq!(page(&platform), "v0.8.28 1.4.4 our own");
 
     // The build file alone decides; the supervisord.conf of the application stays as it is.
     fs::write(code.path().join("dotcloud.yml"), "www:\n  type: nodejs\n  config:\n    node_version: v7.77.x\n")
@@ -86,13 +85,16 @@ fn old_application() -> TempDir {
             r#"{"name": "old", "version": "0.0.1", "dependencies": {"underscore": "1.4.4"},
                 "devDependencies": {"connect": "2.7.0"}}"#,
         ),
+        // npm did not install it, and would remove it.
+        ("node_modules/own/index.js", "module.exports = 'our own';\n"),
         (
             "server.js",
             "var _ = require('underscore');\n\
              require('http').createServer(function (request, response) {\n  \
-               response.end(process.version + ' ' + _.VERSION);\n}).listen(8080);\n",
+               response.end(process.version + ' ' + _.VERSION + ' ' + require('own'));\n}).listen(8080);\n",
         ),
     ];
+    fs::create_dir_all(folder.path().join("node_modules/own")).unwrap();
     for (name, text) in files {
         fs::write(folder.path().join(name), text).unwrap();
     }

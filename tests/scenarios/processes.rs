@@ -244,7 +244,7 @@ impl Runtime for Servers {
     async fn exec(&self, _: &str, _: &ExecSpec) -> Result<ExecSession> {
         none()
     }
-    async fn logs(&self, _: &str, _: Option<u32>, _: bool) -> Result<mpsc::Receiver<LogLine>> {
+    async fn logs(&self, _: &str, _: LogPart, _: bool) -> Result<mpsc::Receiver<LogLine>> {
         none()
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters as query;
-use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
 
 /// The label that says which `DOTCLOUD_HOME` an object belongs to.
@@ -38,12 +37,20 @@ impl Engine {
         self.runtime.block_on(self.docker.inspect_container(container, None)).unwrap()
     }
 
-    /// A container's output: (Docker's time of the line, the line).
-    pub fn log(&self, container: &str) -> Vec<(String, String)> {
-        let options = query::LogsOptionsBuilder::default().stdout(true).stderr(true).timestamps(true).build();
-        let lines = self.runtime.block_on(self.docker.logs(container, Some(options)).try_collect::<Vec<_>>()).unwrap();
-        let split = |line: String| line.split_once(' ').map(|(at, text)| (at.to_owned(), text.trim_end().to_owned()));
-        lines.into_iter().filter_map(|line| split(line.to_string())).collect()
+    /// The ids of a home's code instances.
+    pub fn instances(&self, home: &str) -> Vec<String> {
+        let mut filters = label(home);
+        filters.entry("label".to_owned()).or_default().push("io.dotcloud-local.purpose=code".to_owned());
+        let options = query::ListContainersOptionsBuilder::default().filters(&filters).build();
+        let listed = self.runtime.block_on(self.docker.list_containers(Some(options))).unwrap();
+        listed.into_iter().filter_map(|container| container.id).collect()
+    }
+
+    /// The address of a running instance that is not among the known ones.
+    pub fn newcomer(&self, home: &str, known: &[String]) -> Option<String> {
+        let id = self.instances(home).into_iter().find(|id| !known.contains(id))?;
+        let networks = self.inspect(&id).network_settings?.networks?;
+        networks.into_values().find_map(|network| network.ip_address.filter(|ip| !ip.is_empty()))
     }
 
     /// When a container stopped (RFC 3339); `None` while it runs.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use http::Method;
+use http_body_util::{BodyExt, Full};
 
 use super::{Client, Lines, RequestBody, Result, object, request};
 use crate::api::types::*;
@@ -79,11 +81,21 @@ impl Client {
         Ok(master.instance_id)
     }
 
-    /// SIGKILL to `www.2`, `db.master`, `db.slave`; returns the instance it was.
-    pub async fn kill(&self, app: &str, role: &str) -> Result<String> {
-        let body = serde_json::json!({ "role": role });
-        let killed: Killed = self.tell(Method::POST, &at(app, "/kill"), &body).await?;
-        Ok(killed.instance)
+    /// SIGKILL to `www.2`, `db.master`, `db.slave`; says which instance it was.
+    pub async fn kill(&self, app: &str, strike: &Strike) -> Result<Struck> {
+        self.tell(Method::POST, &at(app, "/kill"), strike).await
+    }
+
+    /// Stops an instance's processes where they are; says which instance it was.
+    pub async fn pause(&self, app: &str, strike: &Strike) -> Result<Struck> {
+        self.tell(Method::POST, &at(app, "/pause"), strike).await
+    }
+
+    /// Lets paused instances go on, without a role all of them; returns which it were.
+    pub async fn unpause(&self, app: &str, role: Option<&str>) -> Result<Vec<String>> {
+        let body = Unpause { role: role.map(str::to_owned) };
+        let unpaused: Unpaused = self.tell(Method::POST, &at(app, "/unpause"), &body).await?;
+        Ok(unpaused.instances)
     }
 
     /// `www`, `www.1`, `db.master` -> an instance.
@@ -135,6 +147,22 @@ impl Client {
         }
     }
 
+    /// [`LiveReady`]s: while this stream is open, instances are held ready for changes.
+    pub async fn live(&self, app: &str) -> Result<Lines> {
+        self.stream(&at(app, "/live")).await
+    }
+
+    /// Sends changed files (see [`crate::api::types::DELETED`]); [`LiveEvent`]s until one is final.
+    ///
+    /// # Errors
+    /// `is_conflict` when the application is not up, or a deployment of it does not end.
+    pub async fn live_apply(&self, app: &str, tar: Vec<u8>) -> Result<Lines> {
+        let body = Full::new(Bytes::from(tar)).map_err(|never| match never {}).boxed();
+        let mut post = request(Method::POST, &at(app, "/live"), body)?;
+        post.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-tar"));
+        self.stream_of(post).await
+    }
+
     // --- environment, logs, activity
 
     pub async fn environment(&self, app: &str) -> Result<BTreeMap<String, String>> {
@@ -146,9 +174,18 @@ impl Client {
         self.order(Method::PATCH, &at(app, "/environment"), Some(changes)).await
     }
 
-    /// [`LogRecord`]s of services and instances; an empty filter means all.
-    pub async fn logs(&self, app: &str, filter: &[String], lines: Option<u32>, follow: bool) -> Result<Lines> {
-        self.stream(&at(app, &format!("/logs?{}", log_query(follow, lines, filter)))).await
+    /// [`LogRecord`]s of services and instances; an empty filter means all. `lines` are the last
+    /// ones of each instance, `since` (RFC 3339, UTC) leaves out what is older.
+    pub async fn logs(
+        &self,
+        app: &str,
+        filter: &[String],
+        lines: Option<u32>,
+        since: Option<&str>,
+        follow: bool,
+    ) -> Result<Lines> {
+        let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
+        self.stream(&at(app, &format!("/logs?{}{since}", log_query(follow, lines, filter)))).await
     }
 
     /// Of one application or, with `None`, of all.

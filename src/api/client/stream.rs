@@ -1,12 +1,12 @@
 //! Streams of JSON documents, one a line (rest-api.md, §4).
 
 use bytes::{Buf, BytesMut};
-use http::Method;
+use http::{Method, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
-use super::{Client, ClientError, Result, empty, request};
+use super::{Client, ClientError, RequestBody, Result, empty, request};
 use crate::api::types::Object;
 
 /// The records of a stream, after its first line.
@@ -19,7 +19,12 @@ pub struct Lines {
 impl Client {
     /// Opens a stream and reads its first line, which says what it is about.
     pub(super) async fn stream(&self, path: &str) -> Result<Lines> {
-        let response = self.send(request(Method::GET, path, empty())?).await?;
+        self.stream_of(request(Method::GET, path, empty())?).await
+    }
+
+    /// As [`Client::stream`], for an answer to any request.
+    pub(super) async fn stream_of(&self, request: Request<RequestBody>) -> Result<Lines> {
+        let response = self.send(request).await?;
         let mut lines = Lines { body: response.into_body(), buffer: BytesMut::new() };
         match lines.next::<serde_json::Value>().await? {
             Some(_) => Ok(lines),

@@ -8,10 +8,12 @@ use serde::Deserialize;
 use super::Api;
 use super::convert;
 use super::extract::{AppPath, Ask, At, Told};
+use super::fault;
 use super::refuse::ApiError;
 use super::respond::{Answer, created, done, object, objects};
-use crate::api::types::{Flavor, Killed, Resolved, ScaleRequest, Scaled, Wish};
+use crate::api::types::{Flavor, Resolved, ScaleRequest, Scaled, Wish};
 use crate::engine::view::ScaleWish;
+use crate::faults::{Aim, Place};
 use crate::model::{AppName, InstanceName, Memory, NameError};
 
 pub(super) fn routes() -> Router<Api> {
@@ -21,7 +23,6 @@ pub(super) fn routes() -> Router<Api> {
         .route("/applications/{app}/up", post(up))
         .route("/applications/{app}/down", post(down))
         .route("/applications/{app}/scale", patch(scale))
-        .route("/applications/{app}/kill", post(kill))
         .route("/applications/{app}/resolve", get(resolve))
         .route("/applications/{app}/receipts", get(receipts))
         .route("/applications/{app}/activity", get(activity))
@@ -73,32 +74,25 @@ fn wish(wish: Wish) -> Result<ScaleWish, ApiError> {
     Ok(ScaleWish { service, instances: wish.instances, memory: wish.memory.map(Memory::from_bytes) })
 }
 
-async fn kill(State(api): State<Api>, At(at): At<AppPath>, Told(wanted): Told<Killed>) -> Answer {
-    if wanted.role.is_empty() {
-        return Err(ApiError::invalid("Say whom to kill: {\"role\": \"www.0\"} or {\"role\": \"db.master\"}."));
-    }
-    let instance = api.engine.kill(&at.app, &wanted.role).await?;
-    Ok(object(Killed { role: wanted.role, instance: instance.to_string() }))
-}
-
 #[derive(Deserialize)]
 struct Role {
     role: String,
 }
 
 async fn resolve(State(api): State<Api>, At(at): At<AppPath>, Ask(asked): Ask<Role>) -> Answer {
-    let instance = meant(&api, &at.app, &asked.role).await?;
+    let instance = meant(&api, &at.app, &fault::aim(&asked.role)?).await?;
     Ok(object(Resolved { service: instance.service.into(), instance_id: instance.index }))
 }
 
 /// A replicated service without a place means its master: the others take no writes.
-async fn meant(api: &Api, app: &AppName, role: &str) -> Result<InstanceName, ApiError> {
-    if !role.contains('.')
-        && let Ok(master) = api.engine.resolve(app, &format!("{role}.master")).await
+async fn meant(api: &Api, app: &AppName, aim: &Aim) -> Result<InstanceName, ApiError> {
+    let master = Aim { place: Place::Master, ..aim.clone() };
+    if aim.place == Place::Any
+        && let Ok(master) = api.engine.resolve(app, &master).await
     {
         return Ok(master);
     }
-    Ok(api.engine.resolve(app, role).await?)
+    Ok(api.engine.resolve(app, aim).await?)
 }
 
 async fn receipts(State(api): State<Api>, At(at): At<AppPath>) -> Answer {

@@ -158,6 +158,10 @@ pub(super) fn failover(receipt: Receipt) -> types::Failover {
         opened_ms: receipt.opened_ms,
         first_write_ms: receipt.first_write_ms,
         resynchronised_ms: receipt.resynchronised_ms,
+        old_position: receipt.continuity.map(|joint| joint.old_position),
+        old_heard_ms: receipt.continuity.map(|joint| joint.old_heard_ms),
+        new_position: receipt.continuity.map(|joint| joint.new_position),
+        lost_bytes: receipt.continuity.map(|joint| joint.lost()),
     }
 }
 
@@ -185,6 +189,7 @@ pub(super) fn deploy_record(line: DeployLine) -> types::LogRecord {
         created_at: Some(line.created_at),
         service: line.service.map(String::from),
         instance: line.index,
+        process: None,
         level: Some(level(line.error)),
         message: line.message,
         status: status.map(str::to_owned),
@@ -196,6 +201,7 @@ pub(super) fn log_record(line: AppLogLine) -> types::LogRecord {
         created_at: Some(line.created_at),
         instance: Some(line.instance.index),
         service: Some(line.instance.service.into()),
+        process: line.process,
         level: Some(level(line.error)),
         message: line.message,
         status: None,

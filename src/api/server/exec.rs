@@ -17,6 +17,7 @@ use super::refuse::{ApiError, chain};
 use super::respond::Answer;
 use crate::api::types::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};
 use crate::engine::runtime::{ExecOutput, ExecSession, ExecSpec, RuntimeError, TtySize};
+use crate::engine::shell::MARK;
 
 pub(super) async fn exec(State(api): State<Api>, At(at): At<InstancePath>, mut request: Request) -> Answer {
     let asked = request.headers().get(UPGRADE).is_some_and(|value| value == PROTOCOL);
@@ -26,11 +27,20 @@ pub(super) async fn exec(State(api): State<Api>, At(at): At<InstancePath>, mut r
     }
     let upgrade = hyper::upgrade::on(&mut request);
     let Told(wanted) = Told::<ExecRequest>::from_request(request, &api).await?;
-    let session = api.engine.run(&at.app, &at.name(), spec(wanted)).await?;
+    let mark = uuid::Uuid::new_v4().to_string();
+    let mut spec = spec(wanted);
+    spec.env.insert(MARK.to_owned(), mark.clone());
+    let session = api.engine.run(&at.app, &at.name(), spec).await?;
     tokio::spawn(async move {
-        match upgrade.await {
+        let ended = match upgrade.await {
             Ok(connection) => converse(session, connection).await,
-            Err(error) => tracing::debug!(%error, "the connection was not upgraded"),
+            Err(error) => {
+                tracing::debug!(%error, "the connection was not upgraded");
+                false
+            }
+        };
+        if !ended {
+            api.engine.hang_up(&at.app, &at.name(), &mark).await;
         }
     });
     Ok(switching())
@@ -49,17 +59,18 @@ fn spec(wanted: ExecRequest) -> ExecSpec {
 }
 
 /// Carries input and output at once: a command that does not read must not stop its output.
-/// Ends with the command or with the client.
-async fn converse(session: ExecSession, connection: Upgraded) {
+/// Ends with the command, or with the client: then it is false.
+async fn converse(session: ExecSession, connection: Upgraded) -> bool {
     let (sink, frames) = Framed::new(TokioIo::new(connection), FrameCodec).split();
     let ExecSession { stdin, resize, output } = session;
-    let ended = tokio::select! {
-        ended = carry_output(output, sink) => ended,
-        ended = carry_input(frames, stdin, resize) => ended,
+    let (ended, by_command) = tokio::select! {
+        ended = carry_output(output, sink) => (ended, true),
+        ended = carry_input(frames, stdin, resize) => (ended, false),
     };
-    if let Err(error) = ended {
+    if let Err(error) = &ended {
         tracing::debug!(%error, "the stream of a command ended early");
     }
+    by_command && ended.is_ok()
 }
 
 async fn carry_output(

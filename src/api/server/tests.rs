@@ -125,7 +125,7 @@ async fn names_in_a_path_are_checked_and_the_users_alias_is_ignored() {
 async fn client_reads_a_log_line_by_line() {
     fn record(message: &str) -> LogRecord {
         let message = message.to_owned();
-        LogRecord { created_at: None, service: None, instance: None, level: None, message, status: None }
+        LogRecord { created_at: None, service: None, instance: None, process: None, level: None, message, status: None }
     }
     let routes = Router::new().route(
         "/v1/me/applications/ramen/logs",
@@ -135,7 +135,7 @@ async fn client_reads_a_log_line_by_line() {
         }),
     );
     let (_folder, client, _) = daemon(routes, Auth::Trusted).await;
-    let mut lines = client.logs("ramen", &[], None, true).await.unwrap();
+    let mut lines = client.logs("ramen", &[], None, None, true).await.unwrap();
     assert_eq!(lines.next().await.unwrap(), Some(record("one\r\ntwo")));
     assert_eq!(lines.next().await.unwrap(), Some(record("größer")));
     assert_eq!(lines.next::<LogRecord>().await.unwrap(), None);
@@ -212,7 +212,7 @@ async fn shutdown_closes_the_socket_and_the_open_streams() {
     let home = Home::at(folder.path());
     let serving = tokio::spawn(serve(dress(routes, Auth::Trusted), bind_unix(&home).unwrap(), shutdown));
     let client = Client::passive(home);
-    let mut lines = client.logs("ramen", &[], None, true).await.unwrap();
+    let mut lines = client.logs("ramen", &[], None, None, true).await.unwrap();
     client.shutdown().await.unwrap();
     assert_eq!(lines.next::<LogRecord>().await.unwrap(), None);
     serving.await.unwrap().unwrap();

@@ -231,6 +231,19 @@ pub struct Failover {
     pub first_write_ms: Option<f64>,
     #[serde(default)]
     pub resynchronised_ms: Option<f64>,
+    /// The old master's position when it was last heard; these four are absent when the same
+    /// member is master again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_position: Option<u64>,
+    /// How long before the detection that was: what it acknowledged since is known to nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_heard_ms: Option<f64>,
+    /// The position from which the new master went on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_position: Option<u64>,
+    /// What the old master was seen to have and the new one had not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_bytes: Option<u64>,
 }
 
 /// `PATCH S`: dotCloud's way to scale one thing.
@@ -265,13 +278,42 @@ pub struct Scaled {
     pub notes: Vec<String>,
 }
 
-/// `POST A/kill`: who was meant (`{"role": "db.master"}`), and who it was.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Killed {
+/// `POST A/kill` and `POST A/pause`: whom to hit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Strike {
+    /// `www`, `www.2`, `db.master`, `db.slave`.
     #[serde(default)]
     pub role: String,
+    /// Of several candidates, the one with this number modulo their count.
     #[serde(default)]
+    pub draw: u32,
+    /// A pause ends by itself after so many milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts_ms: Option<u64>,
+    /// For a stroke of a series: what determines it, and which one of it this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stroke: Option<u64>,
+}
+
+/// The answer: who was meant, and who it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Struck {
+    pub role: String,
     pub instance: String,
+}
+
+/// `POST A/unpause`: whom (`None`: everybody), and the answer: who it was.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Unpause {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unpaused {
+    pub instances: Vec<String>,
 }
 
 /// `POST S/switchover`: the member that is to be master; `None` leaves the choice to the group.

@@ -41,6 +41,9 @@ pub struct LogRecord {
     pub service: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<u32>,
+    /// The program of the instance that wrote it, where it is known: `uwsgi`, `nginx-access`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
     /// `INFO` or `ERROR`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::AppName;
-use crate::store::{DeploymentPhase, DeploymentRecord};
+use crate::store::{DeploymentPhase, DeploymentRecord, LIVE};
 
 use super::app::App;
 use super::clock;
@@ -50,17 +50,23 @@ async fn next(inner: &Inner, app: &App) -> Result<Option<DeploymentRecord>> {
 impl Engine {
     /// Schedules a deployment; a second one waits for the first. The same wish, made again while
     /// it is still waiting or being performed, is answered with the deployment there is: clients
-    /// repeat requests whose answer they missed.
+    /// repeat requests whose answer they missed. A revision with [`LIVE`] behind its name keeps
+    /// what has gone live on it.
     ///
     /// # Errors
     /// `NotFound` for an unknown application or revision, `Invalid` when nothing was pushed.
     pub async fn deploy(&self, app: &AppName, wish: DeployWish) -> Result<DeploymentView> {
         let (inner, app) = (self.inner(), self.inner().app(app)?);
-        let revision = self.choose_revision(&app, wish.revision.as_deref()).await?;
+        let (wanted, live) = match wish.revision.as_deref().and_then(|name| name.strip_suffix(LIVE)) {
+            Some(plain) => (Some(plain), true),
+            None => (wish.revision.as_deref(), false),
+        };
+        let revision = self.choose_revision(&app, wanted).await?;
         let _one_at_a_time = app.scheduling.lock().await;
         let known = inner.store.unfinished_deployments(&app.name).await?;
         let same = |deployment: &&DeploymentRecord| {
-            let same_wish = deployment.revision == revision && deployment.service == wish.service;
+            let same_revision = deployment.revision == revision && deployment.live == live;
+            let same_wish = same_revision && deployment.service == wish.service;
             deployment.phase == DeploymentPhase::Building && same_wish && deployment.clean == wish.clean
         };
         let environment = app.record().environment.clone();
@@ -82,6 +88,7 @@ impl Engine {
             created_at: clock::timestamp(),
             clean: wish.clean,
             service: wish.service,
+            live,
             generation,
             environment,
             phase: DeploymentPhase::Building,

@@ -178,7 +178,7 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// True when the same revision, described the same way, serves already.
+    /// True when the same revision, described the same way, serves already, as it was built.
     async fn is_current(&self, wanted: &[ServiceSpec]) -> bool {
         let record = self.app.record();
         let told = environment::told_fronts(&record, &self.inner.catalog);
@@ -186,6 +186,7 @@ impl Deployment<'_> {
             let serving = record.service(&spec.name).and_then(|service| service.serving.as_ref());
             let same = serving.filter(|version| {
                 version.revision == self.record.revision
+                    && (self.record.live || version.overlay.is_none())
                     && version.spec == *spec
                     && version.environment == self.record.environment
                     && version.told_fronts == told
@@ -207,7 +208,10 @@ impl Deployment<'_> {
         let edit = |record: &mut AppRecord| {
             for (spec, image) in images {
                 let Some(service) = record.service_mut(&spec.name) else { continue };
-                service.candidate = Some(self.version(spec, image));
+                let kept =
+                    service.serving.as_ref().filter(|old| self.record.live && old.revision == self.record.revision);
+                let overlay = kept.and_then(|old| old.overlay.clone());
+                service.candidate = Some(Version { overlay, ..self.version(spec, image) });
             }
             claim.complete_newest(record, &inner.catalog).map_err(EngineError::Invalid)?;
             let told = environment::told_fronts(record, &inner.catalog);
@@ -226,6 +230,7 @@ impl Deployment<'_> {
             spec,
             environment: self.record.environment.clone(),
             told_fronts: BTreeSet::new(),
+            overlay: None,
             handing_over: BTreeSet::new(),
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::engine::app::AppStatus;
 use crate::engine::clock;
 use crate::engine::ports;
-use crate::engine::runtime::{ObservedContainer, Purpose, RunState};
+use crate::engine::runtime::{LogPart, ObservedContainer, Purpose, RunState};
 use crate::model::InstanceName;
 use crate::store::{AppRecord, ServiceRecord};
 
@@ -260,7 +260,8 @@ async fn ended(deployment: &Deployment<'_>, container: &ObservedContainer) -> Fa
 }
 
 async fn print_tail(deployment: &Deployment<'_>, container: &ObservedContainer) {
-    let Ok(mut lines) = deployment.inner.runtime.logs(&container.id, Some(TAIL), false).await else { return };
+    let tail = LogPart { lines: Some(TAIL), since: None };
+    let Ok(mut lines) = deployment.inner.runtime.logs(&container.id, tail, false).await else { return };
     while let Some(line) = lines.recv().await {
         deployment.log.complain(&container.identity.instance, line.text).await;
     }

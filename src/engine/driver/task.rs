@@ -12,7 +12,7 @@ use crate::engine::group::GroupContext;
 use crate::engine::runtime::{RunState, RuntimeEvent};
 use crate::failover::dialect::{self, RoleChange};
 use crate::failover::{Account, Action, Config, Event, Group, Moment, Server};
-use crate::model::{Epoch, GroupStatus, Receipt};
+use crate::model::{Continuity, Epoch, GroupStatus, Receipt};
 
 use super::copy::Copy;
 use super::link::Request;
@@ -324,6 +324,11 @@ fn receipt(service: String, detected_at: String, account: &Account) -> Receipt {
         opened_ms: ms(account.opened),
         first_write_ms: account.first_write.map(ms),
         resynchronised_ms: account.resynchronised.map(ms),
+        continuity: account.joint.map(|joint| Continuity {
+            old_position: joint.old_position,
+            old_heard_ms: account.detected.since(joint.old_heard).as_secs_f64() * 1000.0,
+            new_position: joint.new_position,
+        }),
     }
 }
 

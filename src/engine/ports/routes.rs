@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 use crate::engine::fronts::Wanted;
 use crate::engine::serving::Serving;
 use crate::engine::traffic::{Peers, Service};
-use crate::model::{AppName, Backend, HttpRoute, PortKind, TcpRoute, TcpState, UdpRoute};
+use crate::model::{AppName, HttpRoute, PortKind, TcpRoute, TcpState, UdpRoute};
 use crate::store::{AppRecord, ServiceRecord};
 
 use super::Port;
@@ -18,17 +18,6 @@ use super::Port;
 pub struct PortRoutes {
     pub tcp: BTreeMap<u16, Arc<TcpRoute>>,
     pub udp: BTreeMap<u16, Arc<UdpRoute>>,
-}
-
-impl PortRoutes {
-    /// The instances that they lead to.
-    pub fn backends(&self) -> impl Iterator<Item = &Backend> {
-        let tcp = self.tcp.values().filter_map(|route| match &route.state {
-            TcpState::Instance(backend) => Some(backend),
-            _ => None,
-        });
-        tcp.chain(self.udp.values().filter_map(|route| route.instance.as_ref()))
-    }
 }
 
 /// A number of the front and what it is for.
@@ -70,7 +59,12 @@ pub fn http(serving: &Serving<'_>, catalog: &Catalog) -> BTreeMap<String, Arc<Ht
         let mut hosts = port.public_hosts(app, &service.name);
         hosts.extend(port.internal_hosts(app, &service.name));
         let backends = serving.backends(service, port.number);
-        let route = Arc::new(HttpRoute { app: app.clone(), service: service.name.clone(), backends });
+        let route = Arc::new(HttpRoute {
+            app: app.clone(),
+            service: service.name.clone(),
+            backends,
+            awaited: serving.awaits(service),
+        });
         routes.extend(hosts.into_iter().map(|host| (host, route.clone())));
     }
     routes

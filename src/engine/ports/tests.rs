@@ -50,6 +50,7 @@ fn version(kind: &str, ports: &str, generation: u64) -> Version {
         revision: "r".to_owned(),
         image: "i".to_owned(),
         handing_over: Default::default(),
+        overlay: None,
         spec: spec(kind, ports),
         environment: [("PORT_LOGS".to_owned(), "1".to_owned())].into(),
         told_fronts: BTreeSet::new(),
@@ -78,6 +79,7 @@ fn record(kind: &str, ports: &str, instances: u32) -> AppRecord {
         flavor: "live".to_owned(),
         created_at: String::new(),
         up: true,
+        pauses: Default::default(),
         doomed: false,
         discard_data: false,
         subnet: None,
@@ -247,7 +249,7 @@ fn states(record: &AppRecord, containers: Vec<ObservedContainer>, responsive: &[
         record,
         observed: &observed,
         responsive: &responsive,
-        leaving: BTreeSet::new(),
+        leaving: BTreeMap::new(),
         failures: &[("c1g1".to_owned(), failure)].into(),
     };
     let routes = routes::direct(&serving, &catalog());

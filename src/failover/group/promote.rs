@@ -3,7 +3,7 @@
 use crate::failover::dialect::RoleChange;
 use crate::failover::edges::Phase::{self, *};
 use crate::failover::elect::{self, Choice};
-use crate::failover::event::{Account, Action, Moment, Server};
+use crate::failover::event::{Account, Action, Joint, Moment, Server};
 use crate::model::Epoch;
 
 use super::{Book, Change, Chosen, Commit, Group, Kind, Reign};
@@ -123,17 +123,26 @@ impl Group {
         if target.is_some() { Fencing } else { Draining }
     }
 
+    /// What the old master was last heard to have, and from where the new one goes on. A member
+    /// that succeeds itself counts its positions anew.
+    fn joint(&self, new: Server, new_position: u64) -> Option<Joint> {
+        let old = self.reign.as_ref().filter(|old| old.server.index != new.index)?;
+        let (old_heard, _) = *old.heard.back()?;
+        Some(Joint { old_position: old.position, old_heard, new_position })
+    }
+
     pub(super) fn open(&mut self) {
         let Some(change) = &self.change else { return };
         let Some(chosen) = change.choice else { return };
         let report = self.members.get(&chosen.server.index).and_then(|member| member.report());
         let (history, position, writes) =
             report.map_or_else(Default::default, |r| (r.history.clone(), r.position, r.writes));
+        let joint = self.joint(chosen.server, position);
         let histories = [history].into();
         let heard = [(self.now, position)].into();
         let (server, addr, opened) = (chosen.server, chosen.addr, self.now);
         self.reign = Some(Reign { server, addr, histories, position, heard, opened, writes });
-        self.account = change.account(self.now).map(|facts| super::status::Entry { facts, stored: false });
+        self.account = change.account(self.now, joint).map(|facts| super::status::Entry { facts, stored: false });
         // Another one than before follows the new master, and refuses writes as its slave.
         if change.paused.is_some() && change.old == server.index {
             self.command(server, RoleChange::ResumeWrites);
@@ -150,7 +159,7 @@ impl Change {
         Self { kind, cause, old, target, detected: now, paused: None, fenced: None, choice: None, promoted: None }
     }
 
-    fn account(&self, now: Moment) -> Option<Account> {
+    fn account(&self, now: Moment, joint: Option<Joint>) -> Option<Account> {
         let chosen = self.choice?;
         let promoted = self.promoted?;
         (self.kind != Kind::Opening).then(|| Account {
@@ -164,6 +173,7 @@ impl Change {
             opened: now,
             first_write: None,
             resynchronised: None,
+            joint,
         })
     }
 }

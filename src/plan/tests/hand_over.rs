@@ -13,7 +13,7 @@ fn versions(old: RunState, new: RunState) -> Observed {
 fn handing_over(indices: &[u32]) -> Desired {
     let handing_over = indices.iter().copied().collect();
     let kind = DesiredKind::Code { serving: Some(1), candidate: Some(2), handing_over };
-    Desired { up: true, services: vec![service("www", 1, kind)] }
+    Desired { up: true, services: vec![service("www", 1, kind)], ..Desired::default() }
 }
 
 #[test]

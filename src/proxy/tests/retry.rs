@@ -158,3 +158,43 @@ async fn a_parked_request_is_answered_by_the_first_instance_that_comes() {
     assert_eq!(post.await.unwrap().body, "0");
     assert_eq!(instance.hits().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_wait_for_an_instance_that_is_said_to_come_back() {
+    let instance = Instance::start(0).await;
+    let front = Arc::new(Front::start(quick(), std::slice::from_ref(&instance.backend)).await);
+    assert_eq!(front.get("/").await.body, "0");
+    front.publish(awaited_table()).await;
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let front = front.clone();
+            tokio::spawn(async move { front.post("/", "x").await })
+        })
+        .collect();
+    while front.proxy.report().http[0].parked < 8 {
+        tokio::task::yield_now().await;
+    }
+    front.serve(std::slice::from_ref(&instance.backend)).await;
+    for answer in asking {
+        assert_eq!(answer.await.unwrap().status, 200);
+    }
+    assert_eq!((instance.hits().len(), front.proxy.refusals(&"counter".parse().unwrap())), (9, 0));
+    assert_eq!(front.proxy.report().http[0].parked, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_an_instance_is_bounded_in_time_and_number() {
+    let config = ProxyConfig { awaited_park: Duration::from_millis(300), awaited_most: 1, ..quick() };
+    let front = Arc::new(Front::start(config, &[]).await);
+    assert_eq!(front.get("/").await.status, 503);
+    front.publish(awaited_table()).await;
+    let waiting = front.clone();
+    let first = tokio::spawn(async move { waiting.get("/").await });
+    while front.proxy.report().http[0].parked < 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(front.get("/").await.status, 503, "one waits already");
+    assert!(!first.is_finished());
+    assert_eq!(first.await.unwrap().status, 503);
+    assert_eq!(front.proxy.refusals(&"counter".parse().unwrap()), 3);
+}

@@ -176,7 +176,11 @@ impl Front {
 
     /// Publishes the backends of the one service, and waits until all threads know.
     pub async fn serve(&self, backends: &[Backend]) {
-        self.proxy.applied(self.proxy.publish(http_table(backends))).await;
+        self.publish(http_table(backends)).await;
+    }
+
+    pub async fn publish(&self, table: RouteTable) {
+        self.proxy.applied(self.proxy.publish(table)).await;
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -205,8 +209,16 @@ impl Front {
 }
 
 pub fn http_table(backends: &[Backend]) -> RouteTable {
-    let route =
-        HttpRoute { app: "counter".parse().unwrap(), service: "www".parse().unwrap(), backends: backends.to_vec() };
+    table(backends.to_vec(), false)
+}
+
+/// Nobody serves, and somebody is about to.
+pub fn awaited_table() -> RouteTable {
+    table(Vec::new(), true)
+}
+
+fn table(backends: Vec<Backend>, awaited: bool) -> RouteTable {
+    let route = HttpRoute { app: "counter".parse().unwrap(), service: "www".parse().unwrap(), backends, awaited };
     RouteTable { http: HashMap::from([(HOST.to_owned(), Arc::new(route))]), ..RouteTable::default() }
 }
 
