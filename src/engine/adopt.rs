@@ -9,7 +9,6 @@ use crate::store::{AppRecord, ServiceRecord};
 use super::app::App;
 use super::handle::EngineError;
 use super::inner::Inner;
-use super::live;
 use super::ports::claim::Claim;
 
 /// How many uploaded trees, and images of them, are kept beside those in use.
@@ -119,7 +118,6 @@ fn password() -> String {
 
 /// Removes uploaded trees and images that are neither in use nor among the last few.
 pub async fn prune(inner: &Inner, app: &App) {
-    live::prune(inner, app).await;
     if let Err(error) = try_prune(inner, app).await {
         tracing::warn!(app = %app.name, "old revisions stay: {error}");
     }

@@ -96,15 +96,19 @@ async fn ensure_volumes(inner: &Inner, app: &App, spec: &ContainerSpec) -> Resul
 
 /// Starts a container again. What went live while it was down is put into it first.
 async fn revive(inner: &Inner, app: &App, instance: &InstanceName, container: &str) -> Result<(), RuntimeError> {
-    let record = app.record();
-    let version = record.service(&instance.service).and_then(|service| service.serving.as_ref());
-    match version.filter(|version| version.overlay.is_some()) {
-        Some(version) => {
-            let step = Step::StartInstance { instance: instance.clone(), generation: version.generation };
-            start(inner, app, &step).await
-        }
+    match live_generation(app, instance, container) {
+        Some(generation) => start(inner, app, &Step::StartInstance { instance: instance.clone(), generation }).await,
         None => inner.runtime.restart(container).await,
     }
+}
+
+/// The container's generation, if something has gone live in that version.
+fn live_generation(app: &App, instance: &InstanceName, container: &str) -> Option<u64> {
+    let (record, observed) = (app.record(), app.status.borrow().observed.clone());
+    let generation = observed.containers.iter().find(|there| there.id == container)?.identity.generation;
+    let service = record.service(&instance.service)?;
+    let mut versions = [&service.serving, &service.candidate].into_iter().flatten();
+    versions.find(|version| version.generation == generation && version.overlay.is_some()).map(|_| generation)
 }
 
 fn network(app: &App) -> Result<ObservedNetwork, RuntimeError> {

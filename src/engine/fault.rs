@@ -29,6 +29,17 @@ pub struct Series {
     pub stroke: u64,
 }
 
+/// Whoever pauses may let go on in the next moment, and that goes by what was seen last.
+const SEEN: Duration = Duration::from_secs(2);
+
+async fn seen_paused(app: &App, container: &str) {
+    let mut status = app.status.subscribe();
+    let is_paused = |there: &ObservedContainer| there.id == container && there.state == RunState::Paused;
+    let seen = status.wait_for(|status| status.observed.containers.iter().any(is_paused));
+    // It may have been ended at once: a paused master is.
+    let _ = tokio::time::timeout(SEEN, seen).await;
+}
+
 impl Engine {
     /// SIGKILL to an instance; returns which one it was.
     ///
@@ -57,6 +68,7 @@ impl Engine {
         self.record_blow(&app, "pause", blow, &victim, lasts).await;
         self.inner().runtime.pause(&victim.id).await?;
         app.wake();
+        seen_paused(&app, &victim.id).await;
         Ok(victim.identity.instance)
     }
 

@@ -13,7 +13,7 @@ use super::app::App;
 use super::inner::{EngineConfig, Inner};
 use super::runtime::{Runtime, RuntimeError};
 use super::traffic::Traffic;
-use super::{deploy, reconcile};
+use super::{deploy, live, reconcile};
 
 /// A refused or failed request. `api::server` pairs each with an HTTP status.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,7 @@ impl Engine {
         let (inner, watched) = (self.inner.clone(), app.clone());
         spawn_forever("reconciler", move || reconcile::run(inner.clone(), watched.clone()));
         let inner = self.inner.clone();
+        tokio::spawn(live::compare_once(inner.clone(), app.clone()));
         spawn_forever("deployer", move || deploy::work(inner.clone(), app.clone()));
         true
     }

@@ -1,5 +1,4 @@
-//! Which instances answer. A running instance of a web service is probed until it answers for
-//! the first time; from then on the proxy notices failures and Docker's events notice deaths.
+//! Which instances answer. A running instance is probed until it answers for the first time; from then on the proxy notices failures and Docker's events notice deaths.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -11,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use super::app::App;
+use super::runtime::{ExecOutput, ExecSpec, Runtime, RuntimeError};
 
 /// Between two probes of an instance that does not answer yet.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -25,8 +25,10 @@ pub struct Incarnation {
 }
 
 /// What an instance must have answered to be ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
+    /// Whether its programs were started: it is through its `postinstall` and has its `~/data`.
+    Started { container: String },
     /// A request, with any status but 502 and 504.
     Http(SocketAddr),
     /// A connection.
@@ -45,7 +47,12 @@ enum Probe {
 
 impl Health {
     /// Probes what is new, forgets what is gone; returns the containers that answered.
-    pub fn track(&self, app: &Arc<App>, wanted: BTreeMap<Incarnation, Vec<Question>>) -> BTreeSet<String> {
+    pub fn track(
+        &self,
+        app: &Arc<App>,
+        runtime: &Arc<dyn Runtime>,
+        wanted: BTreeMap<Incarnation, Vec<Question>>,
+    ) -> BTreeSet<String> {
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         probes.retain(|incarnation, probe| {
             let keep = wanted.contains_key(incarnation);
@@ -55,11 +62,8 @@ impl Health {
             keep
         });
         for (incarnation, questions) in wanted {
-            probes.entry(incarnation.clone()).or_insert_with(|| match questions.is_empty() {
-                // Nothing to ask: a worker that runs is as responsive as it gets.
-                true => Probe::Answered,
-                false => Probe::Running(spawn(app.clone(), incarnation, questions)),
-            });
+            let probe = || Probe::Running(spawn(app.clone(), runtime.clone(), incarnation.clone(), questions));
+            probes.entry(incarnation.clone()).or_insert_with(probe);
         }
         let answered = |(incarnation, probe): (&Incarnation, &Probe)| {
             matches!(probe, Probe::Answered).then(|| incarnation.container.clone())
@@ -75,10 +79,10 @@ impl Health {
     }
 }
 
-fn spawn(app: Arc<App>, incarnation: Incarnation, questions: Vec<Question>) -> AbortHandle {
+fn spawn(app: Arc<App>, runtime: Arc<dyn Runtime>, incarnation: Incarnation, questions: Vec<Question>) -> AbortHandle {
     let probing = async move {
         for question in questions {
-            while !question.is_answered().await {
+            while !question.is_answered(&*runtime).await {
                 tokio::time::sleep(INTERVAL).await;
             }
         }
@@ -89,12 +93,26 @@ fn spawn(app: Arc<App>, incarnation: Incarnation, questions: Vec<Question>) -> A
 }
 
 impl Question {
-    async fn is_answered(self) -> bool {
+    async fn is_answered(&self, runtime: &dyn Runtime) -> bool {
         match self {
-            Self::Http(addr) => is_responsive(addr).await,
+            Self::Started { container } => has_started(runtime, container).await.unwrap_or(false),
+            Self::Http(addr) => is_responsive(*addr).await,
             Self::Tcp(addr) => matches!(tokio::time::timeout(PATIENCE, TcpStream::connect(addr)).await, Ok(Ok(_))),
         }
     }
+}
+
+/// Waits within the container, as long as it takes: to ask again and again would cost more.
+async fn has_started(runtime: &dyn Runtime, container: &str) -> Result<bool, RuntimeError> {
+    const WAIT: &str = "until [ -e /var/dotcloud/started ]; do sleep 0.05; done";
+    let spec = ExecSpec { command: ["sh", "-c", WAIT].map(str::to_owned).into(), ..ExecSpec::default() };
+    let mut session = runtime.exec(container, &spec).await?;
+    while let Some(output) = session.output.recv().await {
+        if let ExecOutput::Exit(code) = output? {
+            return Ok(code == 0);
+        }
+    }
+    Ok(false)
 }
 
 /// True for any answer but those of a front whose application does not answer (502, 504).

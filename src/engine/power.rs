@@ -28,6 +28,8 @@ impl Engine {
             app.groups.plan_restart(&instance.service, instance.index).await;
             self.stop_and_start(server).await
         } else {
+            // A change that goes live meanwhile would lose its agent, and put the instance back.
+            let _quiet = app.live.quiet().await;
             take_out(self.inner(), app, &server.id, Absence::ForGood, DRAIN).await;
             let restarted = self.stop_and_start(server).await;
             app.set_leaving(&server.id, None);

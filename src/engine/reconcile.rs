@@ -75,7 +75,7 @@ impl Reconciler {
         let (version, record) = self.app.versioned_record();
         self.app.groups.track(&self.inner, &self.app, &observed).await;
         let groups = self.app.groups.statuses().await;
-        let responsive = self.app.health.track(&self.app, self.probed(&record, &observed));
+        let responsive = self.app.health.track(&self.app, &self.inner.runtime, self.probed(&record, &observed));
         let world = Observed {
             app: ObservedApp::clone(&observed),
             responsive: responsive.clone(),
@@ -171,7 +171,8 @@ impl Reconciler {
         UNREACHABLE
     }
 
-    /// Running instances of code services and what they are asked; workers without ports nothing.
+    /// Running instances of code services and what they are asked; those without ports whether their
+    /// programs were started.
     fn probed(&self, record: &AppRecord, observed: &ObservedApp) -> BTreeMap<Incarnation, Vec<Question>> {
         let running = observed
             .containers
@@ -195,6 +196,9 @@ impl Reconciler {
             let addr = SocketAddr::from((container.ip?, port.number));
             Some(if port.kind == PortKind::Http { Question::Http(addr) } else { Question::Tcp(addr) })
         };
+        if asked.is_empty() {
+            return Some(vec![Question::Started { container: container.id.clone() }]);
+        }
         asked.iter().map(question).collect()
     }
 }

@@ -54,8 +54,8 @@ impl Code<'_> {
             return plan.step(Step::StartInstance { instance: instance.clone(), generation }, cause);
         };
         match container.state {
-            state if state.waits_for_data() && self.candidate_lives(instance) => {
-                plan.hold(instance, "the new version has its ~/data");
+            state if state.waits_for_data() && self.another_lives(instance, generation) => {
+                plan.hold(instance, "another version has its ~/data");
             }
             RunState::Exited { code, oom_killed } => {
                 plan.step(revive(container), exit_cause(code, oom_killed));
@@ -70,9 +70,9 @@ impl Code<'_> {
         }
     }
 
-    fn candidate_lives(&self, instance: &InstanceName) -> bool {
-        let candidate = self.candidate.and_then(|generation| self.find(instance, generation));
-        candidate.is_some_and(|container| container.state.is_alive())
+    fn another_lives(&self, instance: &InstanceName, generation: u64) -> bool {
+        let another = |c: &&ObservedContainer| c.identity.instance == *instance && c.identity.generation != generation;
+        self.containers().filter(another).any(|container| container.state.is_alive())
     }
 
     /// One container after the other has the directory: the old one stops before the new one

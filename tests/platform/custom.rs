@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use http::Method;
+
+use super::race::answer;
 use crate::support::platform::{Platform, copy_of};
 use crate::support::wait_for;
 use crate::turn;
@@ -73,10 +76,8 @@ fn inside(platform: &Platform, command: &str) -> String {
     platform.run(&["-A", "custom", "run", "www", "--", "sh", "-c", command])
 }
 
-/// What the server answers within its instance; it takes the port it is given, or 8080.
+/// What the server answers on the port of the build file.
 fn page(platform: &Platform) -> String {
-    wait_for("the server answers", Duration::from_secs(10), || {
-        let page = inside(platform, "curl -s http://127.0.0.1:${PORT_WWW:-8080}/ || true");
-        (!page.is_empty()).then_some(page)
-    })
+    let answered = answer(&platform.web("custom", "www"), Method::GET, "/");
+    String::from_utf8_lossy(&answered.body).into_owned()
 }

@@ -239,8 +239,10 @@ impl<'a> Live<'a> {
         self.platform.run(&["-A", APP, "kill", "www.1"]);
         self.platform.settle(APP);
         has_all("after a crash of the daemon and of an instance");
-        self.platform.run(&["-A", APP, "env", "set", "COLOUR=red"]);
-        has_all("after a deployment of the same revision");
+        self.platform.run(&["-A", APP, "run", "www.0", "--", "touch", "data/kept"]);
+        let said = self.platform.run(&["-A", APP, "env", "set", "COLOUR=red"]);
+        assert!(said.contains("[www.0] ~/data is handed over"), "{said}");
+        has_all("after a deployment of the same revision, with ~/data handed over");
         self.platform.run(&["-A", APP, "down"]);
         let down = self.runtime.block_on(self.client.live_apply(APP, tar(&[("www/x", String::new())], &[])));
         assert!(down.is_err_and(|error| error.is_conflict()));

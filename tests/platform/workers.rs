@@ -40,6 +40,7 @@ fn a_killed_worker_loses_the_job_it_popped_and_redoes_the_one_it_moved() {
     a_restart_lets_the_job_in_hand_end(&platform, &web);
     a_worker_has_no_address_and_no_front(&platform);
     a_worker_without_a_process_is_refused(&platform);
+    a_worker_that_cannot_be_installed_is_not_deployed(&platform);
 }
 
 fn a_restart_lets_the_job_in_hand_end(platform: &Platform, web: &Web) {
@@ -69,6 +70,26 @@ fn a_worker_without_a_process_is_refused(platform: &Platform) {
     platform.run(&["-A", "worker", "push", folder.path().to_str().unwrap()]);
     let table = platform.run(&["-A", "worker", "run", "worker.0", "--", "crontab", "-l"]);
     assert!(table.contains("* * * * * true"), "{table}");
+}
+
+/// Without a port to ask, it is known to run when its programs were started.
+fn a_worker_that_cannot_be_installed_is_not_deployed(platform: &Platform) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dotcloud.yml");
+    let push = || platform.try_run(&["-A", "worker", "push", folder.path().to_str().unwrap()]);
+    let worker = |hook: &str| format!("worker:\n  type: python-worker\n  process: sleep 1000\n  postinstall: {hook}\n");
+    fs::write(&file, worker("sleep 1; exit 3")).unwrap();
+    let failed = push();
+    assert_eq!(failed.status.code(), Some(5), "{failed:?}");
+
+    fs::write(&file, worker("test ! -e ~/data/kept")).unwrap();
+    assert!(push().status.success());
+    platform.run(&["-A", "worker", "run", "worker.0", "--", "touch", "data/kept"]);
+    fs::write(&file, worker("test ! -e ~/data/kept && true")).unwrap();
+    let pushed = push();
+    let said = String::from_utf8_lossy(&pushed.stdout).into_owned() + &String::from_utf8_lossy(&pushed.stderr);
+    assert!(pushed.status.success() && said.contains("~/data is handed over"), "{said}");
+    assert!(platform.run(&["-A", "worker", "run", "worker.0", "--", "ls", "data/"]).contains("kept"));
 }
 
 /// Else the first worker might do the jobs of both.

@@ -11,6 +11,7 @@ use crate::engine::app::App;
 use crate::engine::environment;
 use crate::engine::handle::EngineError;
 use crate::engine::inner::Inner;
+use crate::engine::live;
 use crate::engine::ports::claim::Claim;
 use crate::engine::reconcile::in_full;
 use crate::model::ServiceSpec;
@@ -247,6 +248,11 @@ impl Deployment<'_> {
         self.record.phase = phase;
         let succeeded = phase == DeploymentPhase::Succeeded;
         self.log.end(text, succeeded).await;
+        if succeeded {
+            // While the deployment is unfinished nothing goes live: no file is there that its
+            // version does not name yet.
+            live::prune(self.inner, self.app).await;
+        }
         // Unrecorded it would be performed again, at once and for ever: on a full disk this waits.
         while let Err(Failed(error)) = self.save().await {
             tracing::error!("the end of deployment {} could not be recorded: {error}", self.record.id);

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use crate::engine::app::App;
 use crate::engine::inner::Inner;
 use crate::engine::reconcile::in_full;
+use crate::store::ServiceRecord;
 
 use super::agents::Agents;
 use super::news::Ready;
@@ -52,10 +53,26 @@ async fn keep_open(inner: &Arc<Inner>, app: &Arc<App>, ready: &mpsc::Sender<Read
                 return;
             }
         }
-        if status.changed().await.is_err() {
+        if status.changed().await.is_err() || status.borrow().gone {
             return;
         }
     }
+}
+
+/// A daemon before this one may have been killed in the middle of a change: instances that did
+/// not keep what their version says are replaced. Nothing to do where nothing has gone live.
+pub async fn compare_once(inner: Arc<Inner>, app: Arc<App>) {
+    let mut status = app.status.subscribe();
+    let looked = status.wait_for(|status| status.version > 0 || status.gone).await.is_ok();
+    if !looked || !app.record().services.iter().any(has_live_changes) {
+        return;
+    }
+    open(&inner, &app).await;
+    app.live.agents.release().await;
+}
+
+fn has_live_changes(service: &ServiceRecord) -> bool {
+    service.serving.as_ref().is_some_and(|version| version.overlay.is_some())
 }
 
 async fn open(inner: &Arc<Inner>, app: &Arc<App>) -> Ready {

@@ -37,6 +37,7 @@ use apply::Apply;
 use classify::{Candidate, Verdict, classify};
 use tree::Tree;
 
+pub use hold::compare_once;
 pub use news::{How, News, Ready};
 pub use overlay::prune;
 
@@ -57,6 +58,13 @@ pub struct Live {
     last: AtomicU64,
     /// Containers that are being replaced.
     leaving: Mutex<BTreeSet<String>>,
+}
+
+impl Live {
+    /// Waits for a change that goes on, and lets none begin while the guard lives.
+    pub async fn quiet(&self) -> OwnedMutexGuard<()> {
+        self.changing.clone().lock_owned().await
+    }
 }
 
 impl Engine {
@@ -99,7 +107,7 @@ struct Turn {
 
 impl Turn {
     async fn take(inner: &Inner, app: &Arc<App>) -> Result<Self> {
-        let changing = app.live.changing.clone().lock_owned().await;
+        let changing = app.live.quiet().await;
         let mut status = app.status.subscribe();
         let idle = async {
             loop {

@@ -61,6 +61,7 @@ struct Reader {
 impl Reader {
     async fn run(self, wish: LogWish) {
         let mut status = self.app.status.subscribe();
+        let began = clock::now();
         let there = self.chosen(&status.borrow_and_update().observed.containers);
         let Some(mut newest) = self.backlog(&there, &wish).await else { return };
         if !wish.follow {
@@ -71,7 +72,9 @@ impl Reader {
             let now = self.chosen(&status.borrow_and_update().observed.containers);
             for container in now {
                 if followed.insert(container.id.clone()) {
-                    let since = newest.remove(&container.id).flatten().or(wish.since);
+                    // One that was there and is silent so far has nothing older to say.
+                    let silent = |newest: Option<Timestamp>| newest.unwrap_or(began);
+                    let since = newest.remove(&container.id).map(silent).or(wish.since);
                     tokio::spawn(tail::tail(
                         self.inner.clone(),
                         self.app.clone(),
@@ -82,7 +85,7 @@ impl Reader {
                 }
             }
             tokio::select! {
-                changed = status.changed() => if changed.is_err() { return },
+                changed = status.changed() => if changed.is_err() || status.borrow().gone { return },
                 () = self.sender.closed() => return,
             }
         }

@@ -58,10 +58,10 @@ fn instances_without_data_are_not_stopped() {
 #[test]
 fn an_instance_whose_directory_a_candidate_has_is_not_started_in_vain() {
     let asked = code(1, Some(1), Some(2));
-    assert_snapshot!(text(&asked, &versions(WAITS, RUNNING)), @"www.0 waits: the new version has its ~/data");
+    assert_snapshot!(text(&asked, &versions(WAITS, RUNNING)), @"www.0 waits: another version has its ~/data");
     assert_snapshot!(text(&code(1, Some(1), None), &versions(WAITS, RUNNING)), @r"
-    start www.0 again: its ~/data was in use
     drain and remove www.0 (www.0-g2): generation 1 serves
+    www.0 waits: another version has its ~/data
     ");
 }
 
