@@ -11,6 +11,7 @@ use dotcloud_local::engine::runtime::{
     BuildSpec, BuiltImage, ContainerSpec, LogPart, Progress, Purpose, Result, RunState, Runtime, RuntimeError,
 };
 
+use crate::environment;
 use crate::support::{Home, get, until};
 
 const WSGI: &str = r#"
@@ -20,18 +21,6 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [("hello %s %s %s" % (os.environ["DOTCLOUD_PROJECT"], os.getpid(), environ["HTTP_HOST"])).encode()]
 "#;
-
-/// What a service's programs are to read as it is, whatever they read it from.
-const ENVIRONMENT: [(&str, &str); 8] = [
-    ("EMPTY", ""),
-    ("LINES", "one\ntwo 'three'"),
-    ("LUA", "{[\"disqus.com\"] = true}"),
-    ("NUMBER", "300"),
-    ("QUOTED", "a \"b\" \\ c: d"),
-    ("SHARP", "one#two"),
-    ("TRUTH", "true"),
-    ("URL", "http://user:$HOME@10.0.0.1:80/a,b"),
-];
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -81,7 +70,7 @@ async fn build(home: &Home, spec: &BuildSpec) -> (Result<BuiltImage>, Vec<String
 }
 
 async fn instance(home: &Home, number: u32, image: &str) -> ContainerSpec {
-    let env = [&ENVIRONMENT[..], &[("DOTCLOUD_PROJECT", "demo"), ("DOTCLOUD_SERVICE_NAME", "www")]].concat();
+    let env = [&environment::VALUES[..], &[("DOTCLOUD_PROJECT", "demo"), ("DOTCLOUD_SERVICE_NAME", "www")]].concat();
     let env: BTreeMap<String, String> =
         env.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let command = Some(vec![serde_json::to_string_pretty(&env).unwrap()]);
@@ -146,7 +135,7 @@ async fn a_python_service_is_built_and_serves_with_four_workers() {
             assert_eq!(workers, 5, "a master and 4 workers: {processes}");
             let (code, status) = home.exec(&id, &["sh", "-c", "cd ~/current && supervisorctl status"]).await;
             assert!(status.matches("RUNNING").count() + status.matches("STARTING").count() == 3, "{code} {status}");
-            the_environment_can_be_read(&home, &id).await;
+            environment::can_be_read(&home, &id).await;
             let (_, body) = home.exec(&id, &["curl", "-s", "-H", "Host: www.demo.localhost:8123", "localhost"]).await;
             assert!(body.ends_with(" www.demo.localhost:8123"), "links of a page lead back to the router: {body}");
             let (_, own) = home.exec(&id, &["curl", "-s", "localhost/own"]).await;
@@ -191,33 +180,6 @@ async fn a_python_service_is_built_and_serves_with_four_workers() {
             until(|| async { get(addr, "/").await.filter(|(status, _)| *status == 200) }).await;
         })
         .await;
-}
-
-async fn the_environment_can_be_read(home: &Home, id: &str) {
-    let (_, file) = home.exec(id, &["cat", "environment.json"]).await;
-    let parsed: BTreeMap<String, String> = serde_json::from_str(&file).unwrap();
-    assert!(ENVIRONMENT.iter().all(|(key, value)| parsed[*key] == *value), "{file}");
-    assert_eq!(file.lines().count(), parsed.len() + 2, "one key per line");
-    let (_, yaml) = home.exec(id, &["cat", "environment.yml"]).await;
-    let plain = ["DOTCLOUD_PROJECT: demo", "SHARP: one#two", "URL: http://user:$HOME@10.0.0.1:80/a,b"];
-    for line in yaml.lines() {
-        // In quotes, a string of YAML is one of JSON.
-        let (key, value) = line.split_once(": ").unwrap();
-        let read = serde_json::from_str(value).ok();
-        assert!(
-            plain.contains(&line) || key == "DOTCLOUD_SERVICE_NAME" || read.as_ref() == Some(&parsed[key]),
-            "{yaml}"
-        );
-    }
-    assert_eq!(yaml.lines().count(), parsed.len());
-    // cron's jobs are given this by PAM, which takes the outer quotes away.
-    let (_, pam) = home.exec(id, &["cat", "/etc/environment"]).await;
-    assert!(pam.contains("\nQUOTED=\"a \"b\" \\ c: d\"\n") && pam.contains("\nEMPTY=\"\"\n"), "{pam}");
-    assert!(!pam.contains("one"), "neither a second line nor what follows a # can be said: {pam}");
-    let login = "for key in $0; do printf '%s\\0' \"${!key}\"; done";
-    let keys = ENVIRONMENT.map(|(key, _)| key).join(" ");
-    let (_, seen) = home.exec(id, &["env", "-i", "bash", "-lc", login, &keys]).await;
-    assert_eq!(seen.split_terminator('\0').collect::<Vec<_>>(), ENVIRONMENT.map(|(_, value)| value));
 }
 
 #[tokio::test]
