@@ -1,7 +1,7 @@
 //! The built binary without containers: what it says, where, and how it ends.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -261,6 +261,19 @@ fn closed_pipe_is_no_error() {
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_copy_of_standard_input_can_be_interrupted() {
+    let user = User::new();
+    let mut child = user.command(&["-A", "app", "copy", "-", "www:file"]);
+    let mut child = child.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // More than a pipe holds: it reads.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&vec![0; 1 << 20]).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(stdin);
 }
 
 #[test]

@@ -79,14 +79,14 @@ pub fn pack_whole(root: &Path, out: impl Write) -> Result<PackReport, PackError>
     pack_tree(&real, None, out)
 }
 
-/// One file, under its own name.
+/// One file, under the name that the other end expects.
 ///
 /// # Errors
 /// It cannot be read, or `out` takes no more.
-pub fn pack_file(file: &Path, out: impl Write) -> Result<PackReport, PackError> {
+pub fn pack_file(file: &Path, name: &str, out: impl Write) -> Result<PackReport, PackError> {
     let root = file.parent().unwrap_or(Path::new("/"));
     let mut packer = Packer { root, tar: tar::Builder::new(out), report: PackReport::default() };
-    packer.add_file(Path::new(file.file_name().unwrap_or_default()))?;
+    packer.add_file_as(Path::new(file.file_name().unwrap_or_default()), Path::new(name))?;
     packer.finish()
 }
 
@@ -161,6 +161,10 @@ impl<W: Write> Packer<'_, W> {
     }
 
     fn add_file(&mut self, path: &Path) -> Result<(), PackError> {
+        self.add_file_as(path, path)
+    }
+
+    fn add_file_as(&mut self, path: &Path, name: &Path) -> Result<(), PackError> {
         let unreadable = |source| PackError::ReadFile { path: path.to_owned(), source };
         // Between listing and opening the file may have become a link or a pipe.
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
@@ -173,7 +177,7 @@ impl<W: Write> Packer<'_, W> {
         let size = metadata.len();
         let mut header = header(&metadata, tar::EntryType::Regular, size);
         let mut content = Content { file, left: size, failed: None };
-        let sent = self.tar.append_data(&mut header, path, &mut content);
+        let sent = self.tar.append_data(&mut header, name, &mut content);
         if let Some(source) = content.failed {
             return Err(unreadable(source));
         }

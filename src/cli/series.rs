@@ -69,19 +69,24 @@ pub fn schedule(aims: Vec<Aim>, every: Duration, lasts: Option<Duration>, seed: 
 /// Carries a series out, to its end or to Ctrl-C. A stroke that hits nobody is part of it.
 ///
 /// # Errors
-/// An aim can never mean anybody: nothing was done.
+/// An aim can never mean anybody: nothing was done. Or the application went away, or nobody
+/// answers any more: no further stroke could hit anybody.
 pub async fn run(app: &AppName, schedule: &Schedule, fault: Fault, ctx: &Context) -> Result<u8, CliError> {
     check(app, &schedule.aims, ctx).await?;
     ctx.ui.info(format!("Every {:?}, with seed {}", schedule.every, schedule.seed));
     let mut tally = Tally::new(schedule.seed);
     let ended = tokio::select! {
         biased;
-        () = follow::interrupted() => false,
-        () = strokes(app, schedule, fault, &mut tally, ctx) => true,
+        () = follow::interrupted() => None,
+        ended = strokes(app, schedule, fault, &mut tally, ctx) => Some(ended),
     };
     tally.print(ctx);
-    // An endless series has no other end.
-    Ok(if ended || schedule.lasts.is_none() { 0 } else { Kind::Interrupted.exit_code() })
+    match ended {
+        Some(ended) => ended.map(|()| 0),
+        // An endless series has no other end.
+        None if schedule.lasts.is_none() => Ok(0),
+        None => Ok(Kind::Interrupted.exit_code()),
+    }
 }
 
 /// Slips of the keyboard are told before anything is hit.
@@ -106,12 +111,38 @@ async fn check(app: &AppName, aims: &[Aim], ctx: &Context) -> Result<(), CliErro
     Ok(())
 }
 
-async fn strokes(app: &AppName, schedule: &Schedule, fault: Fault, tally: &mut Tally, ctx: &Context) {
+async fn strokes(
+    app: &AppName,
+    schedule: &Schedule,
+    fault: Fault,
+    tally: &mut Tally,
+    ctx: &Context,
+) -> Result<(), CliError> {
     let began = Instant::now();
     for stroke in schedule.strokes() {
         tokio::time::sleep_until(began + stroke.at).await;
-        let outcome = fault.strike(app, strike(schedule, &stroke), ctx).await;
-        tally.add(&stroke, outcome.map(|struck| struck.instance).map_err(|error| chain(&error)), ctx);
+        match fault.strike(app, strike(schedule, &stroke), ctx).await {
+            Ok(struck) => tally.add(&stroke, Ok(struck.instance), ctx),
+            Err(error) => {
+                tally.add(&stroke, Err(chain(&error)), ctx);
+                check_future(app, error, ctx).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a later stroke may hit somebody after one that failed.
+async fn check_future(app: &AppName, error: ClientError, ctx: &Context) -> Result<(), CliError> {
+    match error {
+        // An instance that is not there may come back.
+        error if error.is_not_found() => match ctx.client.app(app.as_str()).await {
+            Err(error) if error.is_not_found() => Err(error.into()),
+            _ => Ok(()),
+        },
+        // A daemon that was killed is started by the next stroke.
+        ClientError::Lost { .. } => Ok(()),
+        error => Some(CliError::from(error)).filter(|error| error.kind == Kind::Unreachable).map_or(Ok(()), Err),
     }
 }
 

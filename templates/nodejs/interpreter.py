@@ -85,14 +85,12 @@ class Node:
 
 def npm(runner, arguments, folder, capture=False):
     options = ["--no-audit", "--no-fund", "--no-update-notifier", "--no-progress", "--omit=dev", "--no-package-lock"]
-    if arguments[0] == "ci":
-        options.remove("--no-package-lock")
     # Nothing of npm's own belongs into the home, which becomes the image.
     environment = {**os.environ, "npm_config_cache": "/tmp/npm", "npm_config_devdir": "/tmp/node-gyp"}
     environment["PATH"] = f"{os.path.dirname(runner[0])}:{environment['PATH']}"
     if runner == [DEBIANS]:
         # Its headers are in the image.
         environment["npm_config_nodedir"] = "/usr"
-    command = [*runner, "/usr/local/bin/npm", *arguments, *options]
+    command = [*runner, "/usr/local/bin/npm", *options, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if capture else {}
     return subprocess.run(command, cwd=folder, env=environment, text=True, errors="replace", **pipes)

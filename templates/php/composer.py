@@ -26,16 +26,17 @@ def install(approot):
     if KEPT.is_dir() and STAMP.exists() and STAMP.read_text() == wanted:
         shutil.copytree(KEPT, vendor, symlinks=True)
         print("Composer's packages are unchanged.", flush=True)
+        # The map of classes names the service's own as well, and those may have changed.
+        run(approot, "dump-autoload", "--optimize")
         return
-    run(approot)
+    run(approot, "install", "--no-progress", "--optimize-autoloader")
     keep(vendor, wanted)
 
 
-def run(approot):
-    command = ["composer", "install", "--no-dev", "--no-interaction", "--no-progress", "--optimize-autoloader"]
-    code = subprocess.run(command, cwd=approot).returncode
+def run(approot, verb, *options):
+    code = subprocess.run(["composer", verb, "--no-dev", "--no-interaction", *options], cwd=approot).returncode
     if code != 0:
-        print(f"composer install failed with exit code {code}: the reason is above. Where Packagist cannot be "
+        print(f"composer {verb} failed with exit code {code}: the reason is above. Where Packagist cannot be "
               "reached, push vendor/ along: then Composer does not run", flush=True)
         sys.exit(1)
 

@@ -23,8 +23,8 @@ PACKAGE = re.compile(r"(?:channel://)?(?:(?P<channel>[\w-]+(?:\.[\w-]+)+)/)?(?P<
 
 
 def php(code):
-    # What PHP has to say of the service's php.ini, `build` has passed on.
-    command = ["php", "-r", code]
+    # What PHP has to say of the service's php.ini, `build` has passed on; it is no answer.
+    command = ["php", "-d", "display_errors=stderr", "-d", "display_startup_errors=Off", "-r", code]
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
 
 

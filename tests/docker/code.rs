@@ -11,6 +11,7 @@ use dotcloud_local::engine::runtime::{
     BuildSpec, BuiltImage, ContainerSpec, LogPart, Progress, Purpose, Result, RunState, Runtime, RuntimeError,
 };
 
+use crate::environment;
 use crate::support::{Home, get, until};
 
 const WSGI: &str = r#"
@@ -18,7 +19,7 @@ import os, sys
 def application(environ, start_response):
     sys.stderr.write("asked for %s\n" % environ["PATH_INFO"])
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [("hello %s %s" % (os.environ["DOTCLOUD_PROJECT"], os.getpid())).encode()]
+    return [("hello %s %s %s" % (os.environ["DOTCLOUD_PROJECT"], os.getpid(), environ["HTTP_HOST"])).encode()]
 "#;
 
 /// Nobody listens there.
@@ -69,8 +70,9 @@ async fn build(home: &Home, spec: &BuildSpec) -> (Result<BuiltImage>, Vec<String
 }
 
 async fn instance(home: &Home, number: u32, image: &str) -> ContainerSpec {
-    let env = [("DOTCLOUD_PROJECT", "demo"), ("QUOTED", "a \"b\" \\ c: d"), ("DOTCLOUD_SERVICE_NAME", "www")];
-    let env: BTreeMap<String, String> = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let env = [&environment::VALUES[..], &[("DOTCLOUD_PROJECT", "demo"), ("DOTCLOUD_SERVICE_NAME", "www")]].concat();
+    let env: BTreeMap<String, String> =
+        env.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let command = Some(vec![serde_json::to_string_pretty(&env).unwrap()]);
     ContainerSpec { command, env, ..home.spec(&format!("www.{number}"), Purpose::Code, image).await }
 }
@@ -117,8 +119,10 @@ async fn a_python_service_is_built_and_serves_with_four_workers() {
                 )]),
                 ..Default::default()
             };
-            let spec =
-                spec(&home, "python", &[("www/wsgi.py", WSGI), ("dotcloud.yml", "www: {type: python}\n")], recipe);
+            let own = "location /own { return 200 ours; }\nlocation / { include uwsgi_params; \
+                       uwsgi_param HTTP_HOST $http_host; uwsgi_pass unix:/var/dotcloud/uwsgi.sock; }\n";
+            let files = [("www/wsgi.py", WSGI), ("www/nginx.conf", own)];
+            let spec = spec(&home, "python", &files, recipe);
             let (built, lines) = build(&home, &spec).await;
             let built = built.unwrap_or_else(|error| panic!("{error:?}\n{}", lines.join("\n")));
             assert!(built.bytes > 0 && lines.contains(&"six six".to_owned()), "{lines:?}");
@@ -131,11 +135,11 @@ async fn a_python_service_is_built_and_serves_with_four_workers() {
             assert_eq!(workers, 5, "a master and 4 workers: {processes}");
             let (code, status) = home.exec(&id, &["sh", "-c", "cd ~/current && supervisorctl status"]).await;
             assert!(status.matches("RUNNING").count() + status.matches("STARTING").count() == 3, "{code} {status}");
-            let (_, file) = home.exec(&id, &["cat", "environment.json"]).await;
-            let parsed: BTreeMap<String, String> = serde_json::from_str(&file).unwrap();
-            assert_eq!((parsed["QUOTED"].as_str(), file.lines().count()), ("a \"b\" \\ c: d", 5), "{file}");
-            let (_, yaml) = home.exec(&id, &["cat", "environment.yml"]).await;
-            assert!(yaml.contains("QUOTED: a \"b\" \\ c: d\n"), "{yaml}");
+            environment::can_be_read(&home, &id).await;
+            let (_, body) = home.exec(&id, &["curl", "-s", "-H", "Host: www.demo.localhost:8123", "localhost"]).await;
+            assert!(body.ends_with(" www.demo.localhost:8123"), "links of a page lead back to the router: {body}");
+            let (_, own) = home.exec(&id, &["curl", "-s", "localhost/own"]).await;
+            assert_eq!(own, "ours", "the service's nginx.conf is heeded");
             let (_, owners) = home
                 .exec(
                     &id,
@@ -218,6 +222,23 @@ async fn a_push_of_code_alone_needs_no_network_and_forgets_deleted_files() {
 }
 
 #[tokio::test]
+async fn a_broken_nginx_conf_fails_the_build() {
+    Home::new()
+        .await
+        .run(|home| async move {
+            let files = [("www/nginx.conf", "locatoin /a { return 404; }\n")];
+            let error = build(&home, &spec(&home, "static", &files, BuildRecipe::default())).await.0.unwrap_err();
+            let expected = "unknown directive \"locatoin\" in /home/dotcloud/current/nginx.conf:1";
+            assert!(matches!(&error, RuntimeError::Exited { output, .. } if output.contains(expected)), "{error:?}");
+            // What the instance's neighbours are called is not known yet.
+            let files = [("www/nginx.conf", "location /a { proxy_pass http://api; }\n")];
+            let (built, lines) = build(&home, &spec(&home, "static", &files, BuildRecipe::default())).await;
+            assert!(built.is_ok() && lines.iter().any(|line| line.contains("host not found")), "{lines:?}");
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_failing_hook_fails_the_build_and_leaves_nothing() {
     Home::new()
         .await
@@ -257,13 +278,15 @@ async fn a_static_service_serves_its_approot_and_a_failing_postinstall_exits_71(
     Home::new()
         .await
         .run(|home| async move {
-            let good =
-                spec(&home, "static", &[("www/index.html", "front"), ("www/a/b.txt", "deep")], BuildRecipe::default());
+            // Its own `location /` is no second one.
+            let own = "location / { try_files $uri $uri/ =410; }\n";
+            let files = [("www/index.html", "front"), ("www/a/b.txt", "deep"), ("www/my-nginx.conf", own)];
+            let good = spec(&home, "static", &files, BuildRecipe::default());
             let built = build(&home, &good).await.0.unwrap();
             let (_, addr, body) = serve(&home, &instance(&home, 0, &built.image).await).await;
             assert_eq!(body, "front");
             assert_eq!(get(addr, "/a/b.txt").await.unwrap(), (200, "deep".to_owned()));
-            assert_eq!(get(addr, "/none").await.unwrap().0, 404);
+            assert_eq!(get(addr, "/none").await.unwrap().0, 410);
 
             let bad = spec(
                 &home,
@@ -289,7 +312,9 @@ async fn a_program_of_the_services_supervisord_conf_runs_and_its_output_is_logge
     Home::new()
         .await
         .run(|home| async move {
-            let conf = "[program:jobs]\ncommand = sh -c 'echo working; pwd; exec sleep 1000' ; a comment\n";
+            let conf = "[program:jobs]\ncommand = sh -c 'echo $A $B; pwd; exec sleep 1000' ; a comment\n\
+                        environment = A=\"much\",\n    B=\"work\"\n\
+                        [program:more]\ncommand = sleep 1000\n[group:both]\nprograms = jobs,\n  more\n";
             let spec = spec(
                 &home,
                 "static",
@@ -302,7 +327,9 @@ async fn a_program_of_the_services_supervisord_conf_runs_and_its_output_is_logge
                 Some(home.exec(&id, &["cat", "/var/log/supervisor/jobs.log"]).await.1)
                     .filter(|t| t.lines().count() == 2)
             };
-            assert_eq!(until(file).await, "working\n/home/dotcloud/code/www\n");
+            assert_eq!(until(file).await, "much work\n/home/dotcloud/code/www\n");
+            let (_, status) = home.exec(&id, &["sh", "-c", "cd ~/current && supervisorctl status"]).await;
+            assert!(status.contains("both:jobs") && status.contains("both:more"), "{status}");
         })
         .await;
 }

@@ -3,5 +3,6 @@
 
 mod code;
 mod containers;
+mod environment;
 mod members;
 mod support;

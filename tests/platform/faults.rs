@@ -100,6 +100,7 @@ fn paused_instances_get_no_requests_and_go_on_when_their_time_is_over() {
     a_paused_master_is_replaced_and_comes_back(&platform);
     a_stroke_that_hits_nobody_is_told_and_no_end(&platform);
     an_interrupted_series_says_what_it_did(&platform);
+    a_series_ends_with_its_application(&platform);
 }
 
 fn a_promise_is_kept_by_another_daemon(platform: &Platform) {
@@ -168,6 +169,18 @@ fn an_interrupted_series_says_what_it_did(platform: &Platform) {
     let rest = std::io::read_to_string(out).unwrap();
     assert!(rest.contains("strokes in") && rest.contains("--seed 1 repeats them"), "{first}{rest}");
     assert_eq!(series.wait().unwrap().code(), Some(130));
+}
+
+fn a_series_ends_with_its_application(platform: &Platform) {
+    let words = ["-A", "counter", "kill", "db.slave", "--every", "100ms"];
+    let mut series = platform.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = std::io::BufReader::new(series.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut String::new()).unwrap();
+    platform.run(&["-A", "counter", "destroy", "-y"]);
+    let rest = std::io::read_to_string(out).unwrap();
+    let said = std::io::read_to_string(series.stderr.take().unwrap()).unwrap();
+    assert!(rest.contains("strokes in") && said.contains("does not exist"), "{rest}{said}");
+    assert_eq!(series.wait().unwrap().code(), Some(1));
 }
 
 fn state(platform: &Platform, number: u64) -> String {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -125,6 +126,11 @@ fn files_arrive_as_they_were(platform: &Platform) {
         let metadata = fs::metadata(&back).unwrap();
         assert_eq!((metadata.permissions().mode() & 0o777, metadata.modified().unwrap()), (0o750, time));
     }
+    let unnamed = here.path().join(std::ffi::OsStr::from_bytes(b"no \xfftext"));
+    fs::write(&unnamed, "anyhow").unwrap();
+    let copied = platform.command(&["-A", "counter", "copy"]).arg(&unnamed).arg("www.0:data/text").status();
+    assert!(copied.unwrap().success());
+    assert_eq!(copy(platform, "www.0:data/text", "-"), "anyhow");
     let streamed = feed(platform.command(&["-A", "counter", "copy", "-", "www.0:data/x"]), b"from a pipe\0");
     assert!(streamed.status.success());
     assert_eq!(copy(platform, "www.0:data/x", "-"), "from a pipe\0");

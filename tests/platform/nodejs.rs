@@ -25,6 +25,8 @@ fn one_thread_loses_updates_between_two_awaits() {
         assert_eq!((atomic["lost"].as_u64(), atomic["applied"].as_u64()), (Some(0), Some(1000)), "{atomic}");
     }
     assert_eq!(who_answers(&platform.web("counter", "www"), 10).len(), 2);
+    let port = platform.run(&["-A", "counter", "run", "www", "--", "printenv", "PORT_NODEJS"]);
+    assert_eq!(port.trim(), "8080");
     a_push_of_code_alone_keeps_the_modules(&platform, code.path());
     what_would_not_start_is_found_before_it_is_started(&platform);
     a_service_without_a_process_is_refused(&platform, code.path());
@@ -64,7 +66,7 @@ fn an_application_of_2012_runs_on_its_own_node() {
     platform.up(code.path(), "old");
     let modules = platform.run(&["-A", "old", "run", "www", "--", "ls", "current/node_modules"]);
     assert_eq!(modules.split_whitespace().collect::<Vec<_>>(), ["own", "underscore"], "no devDependencies");
-    assert_eq!(page(&platform), "v0.8.28 1.4.4 our own");
+    assert_eq!(page(&platform), "v0.8.28 1.4.3 our own");
 
     // The build file alone decides; the supervisord.conf of the application stays as it is.
     fs::write(code.path().join("dotcloud.yml"), "www:\n  type: nodejs\n  config:\n    node_version: v7.77.x\n")
@@ -82,8 +84,13 @@ fn old_application() -> TempDir {
         ("supervisord.conf", "[program:node]\ncommand = node server.js\ndirectory = /home/dotcloud/current\n"),
         (
             "package.json",
-            r#"{"name": "old", "version": "0.0.1", "dependencies": {"underscore": "1.4.4"},
+            r#"{"name": "old", "version": "0.0.1", "dependencies": {"underscore": "1.4.x"},
                 "devDependencies": {"connect": "2.7.0"}}"#,
+        ),
+        // As `npm shrinkwrap` wrote it.
+        (
+            "npm-shrinkwrap.json",
+            r#"{"name": "old", "version": "0.0.1", "dependencies": {"underscore": {"version": "1.4.3"}}}"#,
         ),
         // npm did not install it, and would remove it.
         ("node_modules/own/index.js", "module.exports = 'our own';\n"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::platform::{Platform, Web, copy_of, sample};
+use crate::support::platform::{Platform, Web, copy_of};
 use crate::support::wait_for;
 use crate::turn;
 
@@ -66,7 +66,9 @@ fn php_serves_pages_and_its_sessions_stay_in_their_instance() {
 fn counter_php_loses_updates_only_where_it_is_naive() {
     let _turn = turn();
     let platform = Platform::new();
-    platform.up(&sample("samples/counter-php"), "counter");
+    let code = copy_of("samples/counter-php");
+    with_classes(code.path());
+    platform.up(code.path(), "counter");
     let race = |path: &str, expected: &str| {
         let what = ["--reads", "/value", "--requests", "500", "--concurrency", "20", "--expect", expected];
         platform.json(&[&["-A", "counter", "race", "www", path][..], &what].concat())
@@ -76,6 +78,31 @@ fn counter_php_loses_updates_only_where_it_is_naive() {
     assert_eq!(naive["instances"]["www.0"].as_object().unwrap().len(), 4, "four workers of one instance: {naive}");
     let atomic = race("/atomic", "none");
     assert_eq!((atomic["lost"].as_u64(), atomic["applied"].as_u64()), (Some(0), Some(500)), "{atomic}");
+
+    assert_eq!(get(&platform.web("counter", "www"), "/classes.php", &[]).1, "First");
+    fs::write(code.path().join("lib/Second.php"), "<?php class Second {}").unwrap();
+    let said = platform.run(&["-A", "counter", "push", code.path().to_str().unwrap()]);
+    assert!(said.contains("Composer's packages are unchanged."), "{said}");
+    assert_eq!(get(&platform.web("counter", "www"), "/classes.php", &[]).1, "FirstSecond", "the map of classes is new");
+}
+
+/// Classes that Composer finds, without a package of anybody else; and a PHP that has complaints.
+fn with_classes(folder: &Path) {
+    let composer = r#"{"autoload": {"classmap": ["lib/"]}, "repositories": [{"packagist.org": false}]}"#;
+    let page = "<?php require 'vendor/autoload.php';
+        foreach (['First', 'Second'] as $name) echo class_exists($name) ? $name : '';";
+    fs::create_dir(folder.join("lib")).unwrap();
+    for (name, text) in [
+        ("composer.json", composer),
+        ("lib/First.php", "<?php class First {}"),
+        ("classes.php", page),
+        ("php.ini", "display_errors = On\ndisplay_startup_errors = On\nextension = nothing_such\n"),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let file = folder.join("dotcloud.yml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("  type: php\n", "  type: php\n  requirements: [apc]\n")).unwrap();
 }
 
 #[test]

@@ -31,13 +31,14 @@ pub async fn run(app: &AppName, aim: &Aim, path: &str, to: &Place, ctx: &Context
     let taken = taking.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     progress.finish_and_clear();
     // What the instance says explains an archive that ends early.
-    ended?;
+    let said = ended?;
     if matches!(&taken, Err(error) if is_stream && error.kind() == io::ErrorKind::BrokenPipe) {
         // `| head` has read enough.
         return Ok(());
     }
     let Unpacked { files, bytes, refused } =
         taken.map_err(|error| CliError::failed(format!("The copy could not be written: {}", chain(&error))))?;
+    said.iter().for_each(|line| ctx.ui.warning(format!("{instance}: {line}")));
     refused.iter().for_each(|why| ctx.ui.warning(why));
     ctx.ui.info(format!("Copied {files} files ({}) from {instance}", HumanBytes(bytes)));
     Ok(())

@@ -18,7 +18,7 @@ if [ -d "$real" ]; then printf d; exec tar -cf - -C "$real" .; fi
 printf f; exec tar -cf - -C "$(dirname -- "$real")" -- "$(basename -- "$real")"
 "#;
 
-/// Takes a tar of one file, `$3`, and puts it where `$1` says, at once and whole; in a folder
+/// Takes a tar of one file, called `file`, and puts it where `$1` says, at once and whole; in a folder
 /// under the name `$2`.
 pub const WRITE_FILE: &str = r#"umask 022; cd || exit 70
 said=${1#./} to=$1
@@ -34,7 +34,7 @@ folder=$(dirname -- "$to")
 new=$(mktemp -d "$folder/.copy-XXXXXX") || exit 44
 trap 'rm -rf "$new"' EXIT
 trap 'exit 1' HUP INT TERM
-tar -xpf - -C "$new" --no-same-owner && mv -f -- "$new/$3" "$to"
+tar -xpf - -C "$new" --no-same-owner && mv -f -- "$new/file" "$to"
 "#;
 
 /// Takes a tar of a folder's content and puts it into `$1`; when that exists, into `$2` in it.
@@ -47,6 +47,8 @@ folder=$(dirname -- "$to")
 mkdir -p -- "$to" && exec tar -xpf - -C "$to" --no-same-owner
 "#;
 
+/// The entry of a single file, whose own name may be no text.
+pub const ENTRY: &str = "file";
 /// Bytes of a command's words to the user that are kept.
 const WORDS: usize = 4096;
 /// tar: a file changed while it was read. That is what files do that are written to.
@@ -66,7 +68,7 @@ pub async fn start(
     Ok(ctx.client.exec(app.as_str(), instance.service.as_str(), instance.index, &wanted).await?)
 }
 
-/// Passes on what the script sends and waits for its end.
+/// Passes on what the script sends and waits for its end; returns what it said of single files.
 ///
 /// # Errors
 /// It failed, in its own words, or the connection was lost.
@@ -74,7 +76,7 @@ pub async fn finish(
     instance: InstanceName,
     mut reader: ExecReader,
     output: Option<mpsc::Sender<Bytes>>,
-) -> Result<(), CliError> {
+) -> Result<Vec<String>, CliError> {
     let mut words = Vec::new();
     while let Some(frame) = reader.next().await? {
         match frame {
@@ -83,15 +85,15 @@ pub async fn finish(
                     && output.send(bytes).await.is_err()
                 {
                     // Whoever took it failed, and says why.
-                    return Ok(());
+                    return Ok(Vec::new());
                 }
             }
             Frame::Stderr(bytes) => {
                 words.extend_from_slice(&bytes[..bytes.len().min(WORDS.saturating_sub(words.len()))]);
             }
-            Frame::Exit(0) => return Ok(()),
-            Frame::Exit(CHANGED) if output.is_some() => return Ok(()),
-            Frame::Exit(code) => return Err(failed(&instance, code, &String::from_utf8_lossy(&words))),
+            Frame::Exit(0) => return Ok(told(&words)),
+            Frame::Exit(CHANGED) if output.is_some() => return Ok(told(&words)),
+            Frame::Exit(code) => return Err(failed(&instance, code, &words)),
             Frame::Failed(why) => return Err(CliError::failed(format!("{instance}: {why}"))),
             Frame::Stdin(_) | Frame::Resize(_) => {}
         }
@@ -100,12 +102,17 @@ pub async fn finish(
         .hint("the instance may have been replaced: `dotcloud status`"))
 }
 
-fn failed(instance: &InstanceName, code: i32, words: &str) -> CliError {
-    let lines: Vec<&str> = words.lines().map(|line| line.strip_prefix("tar: ").unwrap_or(line)).collect();
+fn told(words: &[u8]) -> Vec<String> {
+    let words = String::from_utf8_lossy(words);
+    let lines = words.lines().map(|line| line.strip_prefix("tar: ").unwrap_or(line));
     // tar sums up what it has said before.
-    let told = lines.iter().filter(|line| !line.starts_with("Exiting with") && !line.starts_with("Error is not"));
+    let lines = lines.filter(|line| !line.starts_with("Exiting with") && !line.starts_with("Error is not"));
     // So it calls a write that filled the disk.
-    let told: Vec<String> = told.map(|line| line.replace(": Wrote only", ": No space left: wrote only")).collect();
+    lines.map(|line| line.replace(": Wrote only", ": No space left: wrote only")).collect()
+}
+
+fn failed(instance: &InstanceName, code: i32, words: &[u8]) -> CliError {
+    let told = told(words);
     let why = if told.is_empty() { format!("it ended with exit code {code}") } else { told.join("; ") };
     CliError::failed(format!("{instance}: {why}."))
 }
@@ -116,11 +123,11 @@ mod tests {
 
     #[test]
     fn the_words_of_tar_are_told_without_its_name() {
-        let words = "tar: big: Cannot write: No space left on device\ntar: Exiting with failure status\n";
+        let words = b"tar: big: Cannot write: No space left on device\ntar: Exiting with failure status\n";
         let error = failed(&"www.1".parse().unwrap(), 2, words);
         assert_eq!(error.message, "www.1: big: Cannot write: No space left on device.");
-        let full = failed(&"www.1".parse().unwrap(), 2, "tar: big: Wrote only 6656 of 10240 bytes\n");
+        let full = failed(&"www.1".parse().unwrap(), 2, b"tar: big: Wrote only 6656 of 10240 bytes\n");
         assert_eq!(full.message, "www.1: big: No space left: wrote only 6656 of 10240 bytes.");
-        assert_eq!(failed(&"www.1".parse().unwrap(), 137, "").message, "www.1: it ended with exit code 137.");
+        assert_eq!(failed(&"www.1".parse().unwrap(), 137, b"").message, "www.1: it ended with exit code 137.");
     }
 }

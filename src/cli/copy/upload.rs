@@ -1,7 +1,7 @@
 //! From this machine to instances: one reading, written to all of them at once.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use indicatif::{HumanBytes, ProgressBar};
@@ -23,7 +23,7 @@ use super::remote;
 const PART: usize = 64 * 1024;
 
 pub async fn run(app: &AppName, from: &Place, aim: &Aim, path: &str, ctx: &Context) -> Result<(), CliError> {
-    let source = Source::open(from, path)?;
+    let source = Source::open(from, path).await?;
     let instances = instances(app, aim, ctx).await?;
     let mut targets = Vec::new();
     // All of them are reached before any of them is written to.
@@ -40,7 +40,7 @@ pub async fn run(app: &AppName, from: &Place, aim: &Aim, path: &str, ctx: &Conte
     let readable = matches!(packed, Ok(Ok(_) | Err(PackError::Send { .. } | PackError::Finish(_))));
     let mut ended = Ok(());
     for target in targets {
-        ended = ended.and(target.finish(readable).await);
+        ended = ended.and(target.finish(readable, ctx).await);
     }
     progress.finish_and_clear();
     match packed {
@@ -95,9 +95,9 @@ enum Source {
 }
 
 impl Source {
-    fn open(from: &Place, to: &str) -> Result<Self, CliError> {
+    async fn open(from: &Place, to: &str) -> Result<Self, CliError> {
         let Place::Local(path) = from else {
-            return if to.ends_with('/') || to == "." { Ok(Self::Tar) } else { Self::spool() };
+            return if to.ends_with('/') || to == "." { Ok(Self::Tar) } else { Self::spool().await };
         };
         let unreadable = |error: io::Error| CliError::because(format!("cannot read {}", path.display()), &error);
         let real = path.canonicalize().map_err(unreadable)?;
@@ -108,29 +108,31 @@ impl Source {
         Ok(Self::File { path: real, name, _spool: None })
     }
 
-    fn spool() -> Result<Self, CliError> {
+    /// By a blocking thread: whoever types may never come to an end, and may press Ctrl-C.
+    async fn spool() -> Result<Self, CliError> {
         let spooled = || {
             let mut file = tempfile::NamedTempFile::new()?;
             io::copy(&mut io::stdin().lock(), &mut file)?;
             file.flush()?;
             Ok(file)
         };
-        let file = spooled().map_err(|error: io::Error| CliError::because("cannot keep standard input", &error))?;
+        let file = tokio::task::spawn_blocking(spooled).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let file = file.map_err(|error: io::Error| CliError::because("cannot keep standard input", &error))?;
         Ok(Self::File { path: file.path().to_owned(), name: String::new(), _spool: Some(file) })
     }
 
-    /// The script that takes it, and the script's arguments after the path.
-    fn script(&self) -> (&'static str, [String; 2]) {
+    /// The script that takes it, and the name of the copy in a folder that exists.
+    fn script(&self) -> (&'static str, &str) {
         match self {
-            Self::File { path, name, .. } => (remote::WRITE_FILE, [name.clone(), entry_name(path)]),
-            Self::Folder { name, .. } => (remote::WRITE_FOLDER, [name.clone(), String::new()]),
-            Self::Tar => (remote::WRITE_FOLDER, [String::new(), String::new()]),
+            Self::File { name, .. } => (remote::WRITE_FILE, name),
+            Self::Folder { name, .. } => (remote::WRITE_FOLDER, name),
+            Self::Tar => (remote::WRITE_FOLDER, ""),
         }
     }
 
     fn send(self, mut out: Outgoing) -> Result<PackReport, PackError> {
         let report = match &self {
-            Self::File { path, .. } => pack::pack_file(path, &mut out)?,
+            Self::File { path, .. } => pack::pack_file(path, remote::ENTRY, &mut out)?,
             Self::Folder { path, .. } => pack::pack_whole(path, &mut out)?,
             Self::Tar => {
                 let bytes = io::copy(&mut io::stdin().lock(), &mut out).map_err(PackError::Finish)?;
@@ -140,10 +142,6 @@ impl Source {
         out.flush().map_err(PackError::Finish)?;
         Ok(report)
     }
-}
-
-fn entry_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Cuts what is written into parts for the targets.
@@ -186,7 +184,7 @@ impl Write for Outgoing {
 struct Target {
     instance: InstanceName,
     writer: ExecWriter,
-    end: JoinHandle<Result<(), CliError>>,
+    end: JoinHandle<Result<Vec<String>, CliError>>,
 }
 
 impl Target {
@@ -197,8 +195,8 @@ impl Target {
         path: &str,
         ctx: &Context,
     ) -> Result<Self, CliError> {
-        let (script, [name, entry]) = source.script();
-        let exec = remote::start(app, instance, script, &[path, &name, &entry], ctx).await?;
+        let (script, name) = source.script();
+        let exec = remote::start(app, instance, script, &[path, name], ctx).await?;
         let end = tokio::spawn(remote::finish(instance.clone(), exec.reader, None));
         Ok(Self { instance: instance.clone(), writer: exec.writer, end })
     }
@@ -209,14 +207,17 @@ impl Target {
     }
 
     /// A copy whose source failed is broken off: what has come is no archive.
-    async fn finish(mut self, readable: bool) -> Result<(), CliError> {
+    async fn finish(mut self, readable: bool, ctx: &Context) -> Result<(), CliError> {
         if !readable && !self.end.is_finished() {
             self.end.abort();
             return Err(CliError::failed(format!("{}: the copy was broken off.", self.instance)));
         }
         // One that ended early needs no end of its input.
         let _ = self.writer.send(Frame::Stdin(Bytes::new())).await;
-        self.end.await.unwrap_or_else(|error| Err(CliError::because("the copy was broken off", &error)))
+        let ended = self.end.await;
+        let said = ended.unwrap_or_else(|error| Err(CliError::because("the copy was broken off", &error)))?;
+        said.iter().for_each(|line| ctx.ui.warning(format!("{}: {line}", self.instance)));
+        Ok(())
     }
 }
 
