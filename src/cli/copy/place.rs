@@ -1,6 +1,7 @@
 //! Where a copy comes from or goes to.
 
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -33,6 +34,16 @@ impl FromStr for Place {
     }
 }
 
+impl From<OsString> for Place {
+    /// What is no text is a file of this machine.
+    fn from(argument: OsString) -> Self {
+        match argument.to_str().map(str::parse) {
+            Some(Ok(place)) => place,
+            _ => Self::Local(argument.into()),
+        }
+    }
+}
+
 /// A path that no command takes for an option and that `~` leads.
 fn relative(path: &str) -> String {
     match path.strip_prefix("~/").unwrap_or(path) {
@@ -50,6 +61,8 @@ pub fn name_of(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use super::*;
 
     #[test]
@@ -66,6 +79,8 @@ mod tests {
         assert_eq!("./www:x".parse(), Ok(Place::Local("./www:x".into())));
         assert_eq!("C:x".parse(), Ok(Place::Local("C:x".into())));
         assert_eq!("-".parse(), Ok(Place::Stream));
+        let no_text = OsString::from_vec(b"www:\xff".to_vec());
+        assert_eq!(Place::from(no_text.clone()), Place::Local(no_text.into()));
     }
 
     #[test]
