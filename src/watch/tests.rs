@@ -232,11 +232,10 @@ fn tree_that_never_rests_is_looked_at_nevertheless() {
             std::thread::yield_now();
         }
     });
-    let first = stage.change();
-    let second = stage.change();
+    let seen = stage.change();
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     writer.join().unwrap();
-    assert_eq!((first, second), (vec!["+log".to_owned()], vec!["+log".to_owned()]));
+    assert_eq!(seen, ["+log"]);
 }
 
 #[test]
