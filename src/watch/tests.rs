@@ -220,7 +220,7 @@ fn checkout_of_many_files_is_one_change() {
 
 #[test]
 fn tree_that_never_rests_is_looked_at_nevertheless() {
-    let mut stage = Stage::new(&[("log", "")]);
+    let mut stage = Stage::new(&[("log", "before")]);
     let (path, stop) = (stage.path("log"), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
     let stopped = std::sync::Arc::clone(&stop);
     let writer = std::thread::spawn(move || {
