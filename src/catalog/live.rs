@@ -27,6 +27,9 @@ pub enum Reload {
     /// The instance is taken out of the routes, its programs are restarted, it comes back.
     #[default]
     Restart,
+    /// None: instances hold what the build made and no tree. Every change that the build may see
+    /// leads to one.
+    Build,
 }
 
 impl Live {

@@ -103,11 +103,20 @@ fn pack_tree(real: &Path, ignore: Option<&Ignore>, out: impl Write) -> Result<Pa
     packer.finish()
 }
 
-/// What stays behind by the bytes of an ignore file: paths relative to the tree, and whether they
-/// are folders.
+/// What no watch looks at by the bytes of an ignore file, given paths relative to the tree, and
+/// whether they are folders: what stays behind, what is this program's own, and the folders of
+/// Python's caches, whose files stay behind.
 pub fn rules(file: &[u8]) -> Rules {
     let ignore = Ignore::new(file);
-    Box::new(move |path, folder| ignore.excludes(path.as_os_str().as_bytes(), folder))
+    Box::new(move |path, folder| {
+        let is_cache = folder && path.file_name().is_some_and(|name| name == "__pycache__");
+        is_cache || is_ours(path) || ignore.excludes(path.as_os_str().as_bytes(), folder)
+    })
+}
+
+/// Where `connect` writes, at the tree's root.
+fn is_ours(path: &Path) -> bool {
+    path.starts_with(".dotcloud")
 }
 
 fn opened(root: &Path) -> Result<PathBuf, PackError> {

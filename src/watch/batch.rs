@@ -11,10 +11,12 @@ use super::observer::Raw;
 
 /// How long a tree has to rest. Editors write, rename and set modes within a few milliseconds.
 const QUIET: Duration = Duration::from_millis(50);
+/// Whoever writes for long (unzip, rsync) pauses for longer: after this part of the time since
+/// the first event, up to a bound.
+const PART: u32 = 4;
+const LONGEST_QUIET: Duration = Duration::from_millis(500);
 /// A tree that never rests is looked at this often nevertheless.
-const CAP: Duration = Duration::from_secs(1);
-/// The same while git or Mercurial says that it is writing the tree.
-const CAP_OF_CHECKOUT: Duration = Duration::from_secs(5);
+const CAP: Duration = Duration::from_secs(5);
 
 /// What happened between two rests.
 #[derive(Debug)]
@@ -70,8 +72,8 @@ impl Batch {
         let (started, mut last) = (Instant::now(), self.first);
         loop {
             let (now, busy) = (Instant::now(), lock.is_held());
-            let end = started + if busy { CAP_OF_CHECKOUT } else { CAP };
-            let rest = if busy { now } else { last } + QUIET;
+            let end = started + CAP;
+            let rest = if busy { now + QUIET } else { last + quiet(last.saturating_duration_since(self.first)) };
             match events.recv_timeout(rest.min(end).saturating_duration_since(now)) {
                 Ok(raw) if now < end => last = self.add(raw, &interesting)?.map_or(last, |at| at.max(last)),
                 Ok(raw) => {
@@ -104,5 +106,21 @@ impl Batch {
             Raw::Failed(error) => Err(error.into()),
             Raw::Stop => Err(Ended::Stop),
         }
+    }
+}
+
+/// How long a tree has to rest that has been written for so long.
+fn quiet(written: Duration) -> Duration {
+    (written / PART).clamp(QUIET, LONGEST_QUIET)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_burst_has_to_be_followed_by_a_longer_rest() {
+        let quiet = |milliseconds| quiet(Duration::from_millis(milliseconds)).as_millis();
+        assert_eq!([0, 100, 400, 1000, 60_000].map(quiet), [50, 50, 100, 250, 500]);
     }
 }

@@ -32,17 +32,37 @@ pages:
 api:
   type: opa
   approot: api
-  process: python3 -u server.py
+  ports:
+    www: http
+  processes:
+    server: python3 -u server.py
+    hopeless: exit 1
+side:
+  type: static
+  approot: side
+  process: python3 -u side.py
+made:
+  type: baked
+  approot: made
 ";
 /// A type whose programs are restarted, on the image of another.
 const RESTARTED: &str = "\
 kind = \"code\"
-summary = \"one program behind one port\"
-http_port = 8080
+summary = \"programs behind ports of the build file\"
 [images]
 same_as = \"static\"
 [live]
 reload = \"restart\"
+";
+/// One whose instances have no tree.
+const BUILT: &str = "\
+kind = \"code\"
+summary = \"what its build made\"
+http_port = 80
+[images]
+same_as = \"static\"
+[live]
+reload = \"build\"
 ";
 
 fn page(text: &str) -> String {
@@ -55,7 +75,7 @@ fn wsgi(text: &str) -> String {
 
 fn server(text: &str) -> String {
     format!(
-        "from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer\n\
+        "import os\nfrom http.server import BaseHTTPRequestHandler, ThreadingHTTPServer\n\
          class Handler(BaseHTTPRequestHandler):\n    \
              protocol_version = 'HTTP/1.1'\n    \
              def do_GET(self):\n        \
@@ -65,9 +85,14 @@ fn server(text: &str) -> String {
                  self.wfile.write(b'{text}')\n    \
              do_HEAD = do_GET\n    \
              log_message = lambda *_: None\n\
-         ThreadingHTTPServer(('', 8080), Handler).serve_forever()\n",
+         ThreadingHTTPServer(('', int(os.environ['PORT_WWW'])), Handler).serve_forever()\n",
         text.len()
     )
+}
+
+/// A program that leaves word of its version.
+fn says(text: &str) -> String {
+    format!("import time\nopen('/home/dotcloud/said', 'w').write('{text}')\ntime.sleep(1000)\n")
 }
 
 fn write(folder: &Path) {
@@ -77,6 +102,8 @@ fn write(folder: &Path) {
         ("pages/old.html", page("old")),
         ("www/wsgi.py", wsgi("one")),
         ("api/server.py", server("one")),
+        ("side/side.py", says("one")),
+        ("made/index.html", page("made")),
     ] {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -88,16 +115,19 @@ fn write(folder: &Path) {
 fn changes_are_served_by_all_instances_and_by_those_that_come_later() {
     let _turn = turn();
     let platform = Platform::new();
-    let own = platform.home().join("templates/opa");
-    fs::create_dir_all(&own).unwrap();
-    fs::write(own.join("service.toml"), RESTARTED).unwrap();
+    for (name, text) in [("opa", RESTARTED), ("baked", BUILT)] {
+        let own = platform.home().join("templates").join(name);
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join("service.toml"), text).unwrap();
+    }
     let tree = tempfile::tempdir().unwrap();
     write(tree.path());
     platform.up(tree.path(), APP);
-    let live = Live::watch(&platform, 7);
+    let live = Live::watch(&platform, 8);
 
     live.nobody_notices_a_change_of_each_kind();
     live.code_that_does_not_start_leaves_the_old_one_serving();
+    live.programs_beside_the_server_are_restarted();
     live.deleted_files_are_gone_and_builds_are_asked_for();
     live.instances_that_come_later_have_the_change();
     live.a_push_replaces_all_of_it(tree.path());
@@ -193,7 +223,6 @@ impl<'a> Live<'a> {
             assert_eq!(self.served("api/server.py", server(text)), restarted);
             assert_eq!(self.answers("api"), [text.to_owned()].into());
         }
-        assert_eq!(self.served("shared/all.txt", "for everybody".to_owned()).0, 7);
         for load in loads {
             assert_eq!(load.stop(), Vec::<String>::new());
         }
@@ -216,11 +245,24 @@ impl<'a> Live<'a> {
         assert_eq!(self.answers("www"), ["mended".to_owned()].into());
     }
 
+    fn programs_beside_the_server_are_restarted(&self) {
+        let said = || self.platform.run(&["-A", APP, "run", "side", "--", "cat", "said"]);
+        let events = self.apply(&[("side/side.py", says("two"))], &[]);
+        let told = |event: &LiveEvent| matches!(event, LiveEvent::Instance { restarted, .. } if restarted.len() == 1);
+        assert!(events.iter().any(told), "{events:?}");
+        assert_eq!(said().trim_end(), "two");
+        let (instance, output) = self.failed("side/side.py", "raise RuntimeError('no words')\n");
+        assert!(instance == "side.0" && output.contains("RuntimeError: no words"), "{instance}: {output}");
+        assert_eq!(said().trim_end(), "two");
+        assert_eq!(self.served("side/side.py", says("three")).0, 1, "the program that was put back counts again");
+    }
+
     fn deleted_files_are_gone_and_builds_are_asked_for(&self) {
         assert_eq!(self.get(&self.web("pages"), "/old.html").0, 200);
         assert!(matches!(self.apply(&[], &["pages/old.html"]).last(), Some(LiveEvent::Served { instances: 3, .. })));
         assert_eq!(self.get(&self.web("pages"), "/old.html").0, 404);
-        for path in ["www/requirements.txt", "dotcloud.yml", "pages/my-nginx.conf"] {
+        for path in ["www/requirements.txt", "dotcloud.yml", "pages/my-nginx.conf", "made/index.html", "shared/all.txt"]
+        {
             let events = self.apply(&[(path, "anything".to_owned())], &[]);
             assert!(matches!(&events[..], [LiveEvent::Build { reason }] if reason.contains(path)), "{events:?}");
         }
@@ -233,8 +275,13 @@ impl<'a> Live<'a> {
             assert_eq!(self.answers("www"), ["mended".to_owned()].into(), "{when}");
             assert_eq!(self.get(&self.web("pages"), "/old.html").0, 404, "{when}");
         };
-        self.platform.scale(APP, &["www=4"]);
+        self.platform.scale(APP, &["www=4", "made=2"]);
         has_all("after scaling up");
+        assert_eq!(self.answers("made"), [page("made")].into());
+        for instance in ["made.0", "made.1"] {
+            let tree = ["-A", APP, "run", instance, "--", "sh", "-c", "ls .dotcloud/live || echo none"];
+            assert_eq!(self.platform.run(&tree).trim_end(), "none", "{instance} has no use for a tree");
+        }
         self.platform.kill_daemon();
         self.platform.run(&["-A", APP, "kill", "www.1"]);
         self.platform.settle(APP);

@@ -1,7 +1,9 @@
 //! `dotcloud watch` beside an editor: what a save leads to, and what is said of it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -112,6 +114,13 @@ fn saved_files_go_live_and_broken_ones_do_not() {
     watch.line("requirements.txt changed: building");
     watch.line("requirements.txt changed: deployed on 2 instances in ");
     assert_all_are(&platform, "mended");
+
+    // `connect` writes here; what no instance takes is pushed.
+    fs::create_dir(code.path().join(".dotcloud")).unwrap();
+    fs::write(code.path().join(".dotcloud/config"), "{}").unwrap();
+    fs::write(code.path().join(OsStr::from_bytes(b"caf\xe9.txt")), "latin").unwrap();
+    watch.line("changed: building (the change holds a name that is not UTF-8");
+    watch.line("changed: deployed on 2 instances in ");
 
     platform.kill_daemon();
     save(code.path(), &original, "again", "");

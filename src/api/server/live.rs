@@ -60,8 +60,9 @@ fn received<T: Send + 'static>(mut receiver: mpsc::Receiver<T>) -> impl Stream<I
 
 fn event(news: News) -> LiveEvent {
     match news {
-        News::Instance { instance, ms, how } => {
-            LiveEvent::Instance { service: instance.service.into(), instance_id: instance.index, ms, how: wire(how) }
+        News::Instance { instance, ms, how, restarted } => {
+            let (service, instance_id) = (instance.service.into(), instance.index);
+            LiveEvent::Instance { service, instance_id, ms, how: wire(how), restarted }
         }
         News::Warning { instance, output } => {
             LiveEvent::Warning { service: instance.service.into(), instance_id: instance.index, output }

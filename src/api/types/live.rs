@@ -15,8 +15,16 @@ pub const DELETED: &str = ".dotcloud/deleted";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum LiveEvent {
-    /// One instance serves the new code.
-    Instance { service: String, instance_id: u32, ms: f64, how: Reloaded },
+    /// One instance serves the new code. `restarted` names programs of the service's own that were
+    /// restarted although `how` restarts nothing.
+    Instance {
+        service: String,
+        instance_id: u32,
+        ms: f64,
+        how: Reloaded,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        restarted: Vec<String>,
+    },
     /// The change is served, and something is wrong with it: a page that cannot be parsed.
     Warning { service: String, instance_id: u32, output: String },
     /// The end: every instance of every service that the change concerns serves it.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::api::types::DELETED;
 
-use super::{PackError, PackReport, Packer, opened};
+use super::{PackError, PackReport, Packer, is_ours, opened};
 
 /// Bytes of an upload of changes, which is kept in memory. Whoever changed more pushes.
 const LONGEST: u64 = 64 << 20;
@@ -23,7 +23,7 @@ pub struct Delta {
 }
 
 /// Packs the entries at `changed` below `root`; those that are not there any more, or that a push
-/// would skip, join the `deleted` ones. `None` when that is too much to be sent this way.
+/// would skip, join the `deleted` ones; what is this program's own stays behind. `None` when that is too much to be sent this way.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -34,8 +34,8 @@ pub fn delta(
 ) -> Result<Option<Delta>, PackError> {
     let root = opened(root)?;
     let mut packer = Packer { root: &root, tar: tar::Builder::new(Vec::new()), report: PackReport::default() };
-    let mut gone: BTreeSet<&Path> = deleted.iter().map(PathBuf::as_path).collect();
-    for path in changed.iter().filter(|path| *path != Path::new(DELETED)) {
+    let mut gone: BTreeSet<&Path> = deleted.iter().map(PathBuf::as_path).filter(|path| !is_ours(path)).collect();
+    for path in changed.iter().filter(|path| !is_ours(path)) {
         if size(&root.join(path)) + packer.tar.get_ref().len() as u64 > LONGEST {
             return Ok(None);
         }
@@ -142,7 +142,8 @@ mod tests {
         fs::create_dir(dir.path().join(".dotcloud")).unwrap();
         fs::write(dir.path().join(DELETED), "everything").unwrap();
         fs::write(dir.path().join("a"), "a").unwrap();
-        let delta = delta(dir.path(), &paths(&[DELETED, "a"]), &paths(&[])).unwrap().unwrap();
+        let ours = paths(&[".dotcloud", ".dotcloud/config"]);
+        let delta = delta(dir.path(), &paths(&[DELETED, ".dotcloud", "a"]), &ours).unwrap().unwrap();
         assert_eq!(entries(&delta.tar).len(), 1);
     }
 

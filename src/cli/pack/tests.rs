@@ -57,6 +57,22 @@ fn tree_is_packed_without_what_its_patterns_name() {
 }
 
 #[test]
+fn watch_passes_over_caches_and_what_connect_writes() {
+    let rules = rules(b"log/\n");
+    let passed =
+        [("lib/__pycache__", true), (".dotcloud", true), (".dotcloud/config", false), ("log", true), ("a.pyc", false)];
+    assert!(passed.iter().all(|(path, folder)| rules(Path::new(path), *folder)));
+    let seen = [
+        ("__pycache__", false),
+        (".dotcloudignore", false),
+        ("lib/.dotcloud", true),
+        ("log", false),
+        ("pycache", true),
+    ];
+    assert!(!seen.iter().any(|(path, folder)| rules(Path::new(path), *folder)));
+}
+
+#[test]
 fn modes_and_times_survive() {
     let dir = tree();
     write(dir.path(), "run", "#!/bin/sh\n");

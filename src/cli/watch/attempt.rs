@@ -121,6 +121,10 @@ fn refused(error: ClientError) -> Result<Sent, CliError> {
         ClientError::Refused(refusal) if refusal.kind == Some(ErrorKind::Conflict) => {
             Ok(Sent::Later(Wait::Busy(refusal.description.clone())))
         }
+        // What no instance takes, a push brings: a file name that is not UTF-8, for one.
+        ClientError::Refused(refusal) if refusal.kind == Some(ErrorKind::Invalid) => {
+            Ok(Sent::Build(refusal.description.trim_end_matches('.').to_owned()))
+        }
         ClientError::Refused(refusal) if refusal.kind != Some(ErrorKind::NotFound) => {
             Ok(not_sent(refusal.description.clone()))
         }

@@ -48,6 +48,9 @@ pub struct Instance {
     pub instance_id: u32,
     pub how: Reloaded,
     pub ms: f64,
+    /// Programs of the service's own, beside what `how` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarted: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -70,8 +73,8 @@ impl Told {
     /// Remembers an event; gives the last one back.
     pub fn add(&mut self, event: LiveEvent) -> Option<LiveEvent> {
         match event {
-            LiveEvent::Instance { service, instance_id, ms, how } => {
-                self.instances.push(Instance { service, instance_id, how, ms });
+            LiveEvent::Instance { service, instance_id, ms, how, restarted } => {
+                self.instances.push(Instance { service, instance_id, how, ms, restarted });
                 None
             }
             LiveEvent::Warning { service, instance_id, output } => {
@@ -171,19 +174,23 @@ pub fn summary(change: &Change) -> String {
     }
 }
 
-/// `switched on 3 instances of www, restarted 1 instance of worker`.
+/// `switched on 3 instances of www (mailer restarted), restarted on 1 instance of worker`.
 fn places(instances: &[Instance]) -> String {
-    let mut counts: BTreeMap<(&str, &'static str), u32> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, &'static str, String), u32> = BTreeMap::new();
     for instance in instances {
         let how = match instance.how {
             Reloaded::Synced => "synced to",
             Reloaded::Switched => "switched on",
             Reloaded::Restarted => "restarted on",
         };
-        *counts.entry((&instance.service, how)).or_default() += 1;
+        let own = match &*instance.restarted {
+            [] => String::new(),
+            programs => format!(" ({} restarted)", programs.join(", ")),
+        };
+        *counts.entry((&instance.service, how, own)).or_default() += 1;
     }
-    let place = |((service, how), count): (&(&str, &str), &u32)| format!("{how} {} of {service}", counted(*count));
-    counts.iter().map(place).collect::<Vec<_>>().join(", ")
+    let place = |((service, how, own), count)| format!("{how} {} of {service}{own}", counted(count));
+    counts.into_iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
 fn counted(instances: u32) -> String {

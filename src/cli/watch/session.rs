@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crate::api::client::ClientError;
 use crate::cli::error::{CliError, Kind, chain};
 use crate::cli::follow::Losses;
 use crate::cli::ui::Tone;
 use crate::cli::up;
 use crate::watch::{Change, Seen, Watch};
 
-use super::attempt::{REPLACED, Sent, Wait, Way};
+use super::attempt::{REPLACED, Sent, Serving, Wait, Way};
 use super::hold::hold;
 use super::report::{self, Outcome, Report, Told, Warning};
 
@@ -38,7 +39,7 @@ impl<'s> Session<'s> {
     /// Always: that is its only end.
     pub async fn run(mut self) -> Result<(), CliError> {
         let Way { tree, app, ctx } = self.way;
-        self.base = self.way.serving().await?.deployment;
+        self.base = self.serving().await?.deployment;
         ctx.ui.info(format!("Watching {}: what is saved there goes live", tree.root().display()));
         tokio::select! {
             ended = self.changes() => ended,
@@ -109,7 +110,7 @@ impl<'s> Session<'s> {
     /// A change that was applied to something else than it was made for is worth nothing.
     async fn over(&mut self, change: &Change, outcome: Outcome, warnings: Vec<Warning>) -> Result<(), CliError> {
         let served = matches!(outcome, Outcome::Served { .. });
-        if served && self.way.serving().await?.deployment != self.base {
+        if served && self.serving().await?.deployment != self.base {
             return self.build(change, REPLACED).await;
         }
         self.finish(change, outcome, warnings);
@@ -136,7 +137,7 @@ impl<'s> Session<'s> {
             Err(error) => Outcome::NotDeployed { error: error.message },
         };
         if let Outcome::Deployed { .. } = outcome {
-            self.base = self.way.serving().await?.deployment;
+            self.base = self.serving().await?.deployment;
         }
         self.finish(change, outcome, Vec::new());
         Ok(())
@@ -152,10 +153,22 @@ impl<'s> Session<'s> {
         Ok(services.iter().filter(|service| !service.stateful).map(|service| service.instance_count).sum())
     }
 
+    /// What runs, also of a daemon that has to be started again first.
+    async fn serving(&self) -> Result<Serving, CliError> {
+        let mut losses = Losses::default();
+        loop {
+            match self.way.serving().await {
+                Err(error @ ClientError::Lost { .. }) => losses.count(false, Some(error))?,
+                serving => return Ok(serving?),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Waits until nobody else's deployment is under way.
     async fn idle(&self) -> Result<(), CliError> {
         let mut told = false;
-        while let Some(revision) = self.way.serving().await?.under_way {
+        while let Some(revision) = self.serving().await?.under_way {
             if !std::mem::replace(&mut told, true) {
                 self.way.ctx.ui.info(format!("Waiting: revision {revision} is being deployed"));
             }

@@ -8,7 +8,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::catalog::Reload;
+use crate::engine::ports::Port;
 use crate::engine::runtime::{ExecOutput, ExecSession, ExecSpec, Runtime, RuntimeError};
+use crate::model::PortKind;
 
 /// Longer than anything an agent waits for by itself.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,11 +37,16 @@ pub struct Agent {
     complaints: String,
     /// The change that the instance had when this began; `None` when one broke off in the middle.
     pub change: Option<u64>,
+    /// Whether the service has programs of its own, which its type does not know how to reload.
+    pub has_programs: bool,
+    /// Whether the last change came as far as its programs, so that undoing it must, too.
+    pub touched: bool,
 }
 
 #[derive(Debug, Deserialize)]
 struct Hello {
     change: Option<u64>,
+    programs: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +54,10 @@ struct Answer {
     failed: Option<String>,
     /// What the type's check found.
     check: Option<String>,
+    #[serde(default)]
+    touched: bool,
+    #[serde(default)]
+    restarted: Vec<String>,
 }
 
 impl Agent {
@@ -55,8 +66,10 @@ impl Agent {
         let spec = ExecSpec { command, stdin: true, ..ExecSpec::default() };
         let ExecSession { stdin, output, .. } = runtime.exec(container, &spec).await?;
         let stdin = stdin.ok_or_else(|| AgentError::Lost("it takes no input".to_owned()))?;
-        let mut agent = Self { stdin, output, read: BytesMut::new(), complaints: String::new(), change: None };
-        agent.change = agent.answer::<Hello>(START).await?.change;
+        let (read, complaints) = (BytesMut::new(), String::new());
+        let mut agent = Self { stdin, output, read, complaints, change: None, has_programs: false, touched: false };
+        let hello = agent.answer::<Hello>(START).await?;
+        (agent.change, agent.has_programs) = (hello.change, hello.programs);
         Ok(agent)
     }
 
@@ -77,9 +90,12 @@ impl Agent {
         Ok(self.ask(&request, tar).await?.check)
     }
 
-    /// Brings the files into service. `port` is where the instance answers HTTP.
-    pub async fn reload(&mut self, port: Option<u16>) -> Result<(), AgentError> {
-        self.ask(&json!({ "do": "reload", "port": port }), Bytes::new()).await.map(drop)
+    /// Brings the files into service; `ports` tell when it is. Returns the service's own programs
+    /// that were restarted beside what its type does.
+    pub async fn reload(&mut self, ports: &[Port]) -> Result<Vec<String>, AgentError> {
+        let port = |port: &Port| json!({ "number": port.number, "http": port.kind == PortKind::Http });
+        let ports: Vec<serde_json::Value> = ports.iter().map(port).collect();
+        Ok(self.ask(&json!({ "do": "reload", "ports": ports }), Bytes::new()).await?.restarted)
     }
 
     /// Puts the files back.
@@ -100,6 +116,7 @@ impl Agent {
             self.stdin.send(part).await.map_err(|_| self.lost())?;
         }
         let answer: Answer = self.answer(PATIENCE).await?;
+        self.touched = answer.touched;
         match answer.failed {
             Some(why) => Err(AgentError::Failed(why)),
             None => Ok(answer),
@@ -138,6 +155,6 @@ fn verb(reload: Reload) -> &'static str {
     match reload {
         Reload::None => "none",
         Reload::InPlace => "in_place",
-        Reload::Restart => "restart",
+        Reload::Restart | Reload::Build => "restart",
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::app::{Absence, App};
 use crate::engine::clock;
 use crate::engine::execute::{put_back, take_out};
 use crate::engine::inner::Inner;
+use crate::engine::ports::Port;
 use crate::engine::reconcile::in_full;
 use crate::model::{InstanceName, ServiceName};
 use crate::store::{AppRecord, ServiceRecord};
@@ -22,7 +23,7 @@ use crate::store::{AppRecord, ServiceRecord};
 use super::agent::{Agent, AgentError};
 use super::news::{How, News};
 use super::overlay;
-use super::target::{Target, services};
+use super::target::{Target, takers};
 use super::tree::Tree;
 
 /// How long requests on an instance may go on before its programs are restarted.
@@ -51,6 +52,17 @@ struct Lane {
 struct Stop {
     target: Target,
     agent: OwnedMutexGuard<Agent>,
+}
+
+impl Stop {
+    /// Whether some of these ports do not answer while it reloads.
+    fn is_interrupted_on(&self, ports: &[Port]) -> bool {
+        match self.target.reload {
+            Reload::Restart | Reload::Build => !ports.is_empty(),
+            // The type's own port goes on being served; the others belong to the service's programs.
+            Reload::InPlace | Reload::None => self.agent.has_programs && ports.iter().any(|port| port.declared),
+        }
+    }
 }
 
 /// What a change is for one instance, files apart.
@@ -102,7 +114,7 @@ impl Apply<'_> {
     async fn lanes(&self) -> Result<Vec<Lane>, Failure> {
         let observed = self.app.status.borrow().observed.clone();
         let mut lanes = Vec::new();
-        for service in services(self.inner, self.record) {
+        for service in takers(self.inner, self.record) {
             let targets = service.targets(&observed);
             let held = self.app.live.agents.of(&*self.inner.runtime, &targets).await;
             let mut stops = Vec::new();
@@ -143,17 +155,20 @@ impl Apply<'_> {
         let began = clock::monotonic();
         let synced = self.sync(stop, effect, tar).await;
         let served = match synced {
-            Ok(()) if effect.reloads => self.reload(stop).await,
-            other => other,
+            Ok(()) if effect.reloads => self.reload(stop).await.map(Some),
+            other => other.map(|()| None),
         };
-        if let Err(error) = served {
-            self.put_right(stop, &error).await;
-            return Err(error);
-        }
-        if effect.reloads {
-            let ms = milliseconds_since(began);
-            let instance = stop.target.instance().clone();
-            let _ = self.news.send(News::Instance { instance, ms, how: how(stop.target.reload) }).await;
+        match served {
+            Err(error) => {
+                self.put_right(stop, &error).await;
+                return Err(error);
+            }
+            Ok(None) => {}
+            Ok(Some(restarted)) => {
+                let (instance, ms) = (stop.target.instance().clone(), milliseconds_since(began));
+                let how = how(stop.target.reload);
+                let _ = self.news.send(News::Instance { instance, ms, how, restarted }).await;
+            }
         }
         Ok(())
     }
@@ -172,26 +187,25 @@ impl Apply<'_> {
         }
     }
 
-    async fn reload(&self, stop: &mut Stop) -> Result<(), AgentError> {
-        let Target { reload, port, container, .. } = &stop.target;
-        match reload {
-            Reload::None => Ok(()),
-            Reload::InPlace => stop.agent.reload(*port).await,
-            Reload::Restart => {
-                if port.is_some() {
-                    take_out(self.inner, self.app, &container.id, Absence::Brief, DRAIN).await;
-                }
-                stop.agent.reload(*port).await?;
-                put_back(self.inner, self.app, &container.id);
-                Ok(())
-            }
+    /// Returns the programs of the service's own that were restarted beside what its type does.
+    async fn reload(&self, stop: &mut Stop) -> Result<Vec<String>, AgentError> {
+        let Target { ports, asked, container, .. } = &stop.target;
+        let leaves = stop.is_interrupted_on(ports);
+        if leaves {
+            take_out(self.inner, self.app, &container.id, Absence::Brief, DRAIN).await;
         }
+        let reloaded = stop.agent.reload(asked).await;
+        // Where programs were stopped for nothing, undoing the change brings it back.
+        if leaves && (reloaded.is_ok() || !stop.agent.touched) {
+            put_back(self.inner, self.app, &container.id);
+        }
+        reloaded
     }
 
     /// After a failure: the old files, and the programs that were stopped run again.
     async fn put_right(&self, stop: &mut Stop, error: &AgentError) {
         let undone = match error {
-            AgentError::Failed(_) => self.undo(stop, stop.target.reload == Reload::Restart).await,
+            AgentError::Failed(_) => self.undo(stop, stop.agent.touched).await,
             AgentError::Open(_) | AgentError::Lost(_) => Err(AgentError::Lost(in_full(error))),
         };
         self.or_replace(stop, undone).await;
@@ -199,7 +213,7 @@ impl Apply<'_> {
 
     async fn undo(&self, stop: &mut Stop, reload: bool) -> Result<(), AgentError> {
         stop.agent.undo().await?;
-        if reload { self.reload(stop).await } else { Ok(()) }
+        if reload { self.reload(stop).await.map(drop) } else { Ok(()) }
     }
 
     /// An instance that cannot be brought back is replaced by a new one of its version.
@@ -226,7 +240,7 @@ impl Apply<'_> {
     fn write_overlays(&self) -> tokio::task::JoinHandle<std::io::Result<overlay::Overlays>> {
         let folder = overlay::folder(self.inner, self.app);
         let written: Vec<ServiceRecord> =
-            services(self.inner, self.record).into_iter().map(|service| service.record.clone()).collect();
+            takers(self.inner, self.record).into_iter().map(|service| service.record.clone()).collect();
         let (tree, change) = (self.tree.clone(), self.change);
         tokio::task::spawn_blocking(move || overlay::write(&folder, &written, &tree, change))
     }
@@ -250,7 +264,7 @@ impl Apply<'_> {
         }
         let served: BTreeSet<&str> = stops.iter().map(|stop| stop.target.container.id.as_str()).collect();
         if let Ok(observed) = self.inner.runtime.observe(&self.app.name).await {
-            for service in services(self.inner, self.record) {
+            for service in takers(self.inner, self.record) {
                 let missed = |container: &&crate::model::observed::ObservedContainer| {
                     service.owns(container) && super::may_run(container.state) && !served.contains(&*container.id)
                 };
@@ -270,6 +284,6 @@ fn how(reload: Reload) -> How {
     match reload {
         Reload::None => How::Synced,
         Reload::InPlace => How::Switched,
-        Reload::Restart => How::Restarted,
+        Reload::Restart | Reload::Build => How::Restarted,
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::GlobSet;
 
-use crate::catalog::Live;
+use crate::catalog::{Live, Reload};
 use crate::model::{ServiceName, ServiceSpec};
 
 /// A code service that serves.
@@ -14,6 +14,7 @@ pub struct Candidate<'a> {
     spec: &'a ServiceSpec,
     approot: PathBuf,
     built_on: GlobSet,
+    reload: Reload,
 }
 
 /// What a change leads to.
@@ -37,22 +38,41 @@ pub fn classify<'a>(paths: impl Iterator<Item = &'a str>, services: &[Candidate<
         if BUILD_FILES.contains(&path) {
             return Verdict::Build(format!("{path} has changed"));
         }
+        // What is in no approot may be used by all: shared code.
+        let of_all = services.iter().all(|service| service.relative(path).is_none());
+        let is_of = |service: &&Candidate| of_all || service.relative(path).is_some();
         if let Some(service) = services.iter().find(|service| service.is_built_on(path)) {
             return Verdict::Build(format!("{path} has changed, which the build of {} depends on", service.spec.name));
         }
-        // What is in no approot may be used by all: shared code.
-        let of_all = services.iter().all(|service| service.relative(path).is_none());
-        let names = services.iter().filter(|service| of_all || service.relative(path).is_some());
+        if let Some(service) =
+            services.iter().find(|service| service.reload == Reload::Build && owns(service, path, services))
+        {
+            return Verdict::Build(format!("{path} has changed, which the build of {} may see", service.spec.name));
+        }
+        if let Some(service) = services.iter().filter(is_of).find(|service| service.has_build_hook()) {
+            return Verdict::Build(format!(
+                "{path} has changed, which the build hooks of {} may see",
+                service.spec.name
+            ));
+        }
+        let names = services.iter().filter(is_of).filter(|service| service.reload != Reload::Build);
         concerned.extend(names.map(|service| service.spec.name.clone()));
     }
     Verdict::Live(concerned)
+}
+
+/// Whether a path is in the service's approot, and in no narrower one of another, or in none of
+/// any other.
+fn owns(service: &Candidate<'_>, path: &str, services: &[Candidate<'_>]) -> bool {
+    let depth = |of: &Candidate<'_>| of.relative(path).map(|_| of.approot.components().count());
+    services.iter().filter(|other| other.spec.name != service.spec.name).all(|other| depth(other) <= depth(service))
 }
 
 impl<'a> Candidate<'a> {
     pub fn new(spec: &'a ServiceSpec, live: &Live) -> Self {
         let parts = Path::new(&spec.approot).components();
         let approot = parts.filter(|part| matches!(part, Component::Normal(_))).collect();
-        Self { spec, approot, built_on: live.built_on(&READ_ONCE) }
+        Self { spec, approot, built_on: live.built_on(&READ_ONCE), reload: live.reload }
     }
 
     /// The path as seen from the approot; `None` outside of it.
@@ -65,6 +85,11 @@ impl<'a> Candidate<'a> {
         let is_script = self.spec.buildscript.as_deref().is_some_and(|script| plain(script) == path);
         let is_read = |relative: &str| self.built_on.is_match(relative) || self.hooks().any(|word| word == relative);
         is_script || self.relative(path).is_some_and(is_read)
+    }
+
+    /// What a hook of the build makes of files is known to nobody.
+    fn has_build_hook(&self) -> bool {
+        self.spec.prebuild.is_some() || self.spec.postbuild.is_some()
     }
 
     /// Everything that the hooks name, files among it.
@@ -125,6 +150,38 @@ mod tests {
         for path in ["requirements.txt", "www/deep/requirements.txt", "www/nginx.conf.md", "deep/dotcloud.yml"] {
             assert!(judge(&services, &[path]).is_ok(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_a_build_that_sees_the_whole_tree_may_use_leads_to_a_build() {
+        let services = [spec("own", "."), spec("www", "www"), spec("jobs", "./www/jobs")];
+        let judge = |own: &str, path: &str| {
+            let (bare, live) = (Live { reload: Reload::Build, ..Live::default() }, python());
+            let one = |spec| Candidate::new(spec, if spec.name.as_str() == own { &bare } else { &live });
+            classify(std::iter::once(path), &services.iter().map(one).collect::<Vec<_>>())
+        };
+        let live = |names: &[&str]| Verdict::Live(names.iter().map(|name| name.parse().unwrap()).collect());
+        assert!(matches!(judge("own", "Makefile"), Verdict::Build(why) if why.contains("own")));
+        assert_eq!(judge("own", "www/wsgi.py"), live(&["www"]), "another service has it for its own");
+        assert!(matches!(judge("www", "www/x"), Verdict::Build(_)));
+        assert_eq!(judge("www", "www/jobs/x"), live(&["jobs", "own"]));
+        assert_eq!(judge("www", "README"), live(&["own"]));
+        let (shared, bare) = (spec("all", "."), Live { reload: Reload::Build, ..Live::default() });
+        let both = [Candidate::new(&services[0], &bare), Candidate::new(&shared, &bare)];
+        assert!(matches!(classify(std::iter::once("x"), &both), Verdict::Build(_)));
+        let apart = [Candidate::new(&services[1], &bare)];
+        assert!(matches!(classify(std::iter::once("lib/x"), &apart), Verdict::Build(_)), "no approot has it");
+    }
+
+    #[test]
+    fn what_build_hooks_may_read_leads_to_a_build() {
+        let (mut www, worker) = (spec("www", "www"), spec("worker", "jobs"));
+        www.postbuild = Some("make css".to_owned());
+        let services = [www, worker];
+        for path in ["www/style.less", "lib/shared.py"] {
+            assert!(judge(&services, &[path]).unwrap_err().contains("www"), "{path}");
+        }
+        assert_eq!(judge(&services, &["jobs/a.py"]).unwrap(), ["worker"]);
     }
 
     #[test]

@@ -150,7 +150,7 @@ async fn go(inner: &Arc<Inner>, app: &Arc<App>, mut tree: Tree, news: &mpsc::Sen
     let record = app.record();
     let services = target::services(inner, &record);
     let candidates: Vec<Candidate> =
-        services.iter().map(|service| Candidate::new(&service.version.spec, service.live)).collect();
+        services.iter().map(|service| Candidate::new(&service.version.spec, &service.kind.live)).collect();
     let last = match classify(tree.paths(), &candidates) {
         Verdict::Build(reason) => News::Build { reason },
         Verdict::Live(concerned) => {

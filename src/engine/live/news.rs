@@ -10,6 +10,8 @@ pub enum News {
         instance: InstanceName,
         ms: f64,
         how: How,
+        /// Programs of the service's own, restarted beside what its type does.
+        restarted: Vec<String>,
     },
     /// The change is served, and something is wrong with it.
     Warning {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Live as LiveSpec, Reload};
+use crate::catalog::{Reload, ServiceType};
 use crate::engine::app::App;
 use crate::engine::inner::Inner;
+use crate::engine::ports::{self, Port};
 use crate::model::observed::{ObservedApp, ObservedContainer, Purpose, RunState};
 use crate::model::{InstanceName, ServiceName};
 use crate::store::{AppRecord, ServiceRecord, Version};
@@ -15,8 +16,10 @@ pub struct Target {
     pub container: ObservedContainer,
     /// How its type takes new code.
     pub reload: Reload,
-    /// Where it answers HTTP.
-    pub port: Option<u16>,
+    /// The ports that tell whether it serves.
+    pub asked: Vec<Port>,
+    /// The ports that lead to it from outside.
+    pub ports: Vec<Port>,
     /// The change it should have.
     pub change: u64,
 }
@@ -25,8 +28,7 @@ pub struct Target {
 pub struct Service<'a> {
     pub record: &'a ServiceRecord,
     pub version: &'a Version,
-    pub live: &'a LiveSpec,
-    pub port: Option<u16>,
+    pub kind: &'a ServiceType,
 }
 
 /// Code services of the build file that serve a version.
@@ -34,9 +36,14 @@ pub fn services<'a>(inner: &'a Inner, record: &'a AppRecord) -> Vec<Service<'a>>
     let serves = |record: &'a ServiceRecord| {
         let kind = inner.catalog.get(&record.type_name).filter(|kind| kind.data.is_none())?;
         let version = record.serving.as_ref().filter(|_| !record.doomed && record.in_build_file)?;
-        Some(Service { record, version, live: &kind.live, port: kind.http_port })
+        Some(Service { record, version, kind })
     };
     record.services.iter().filter_map(serves).collect()
+}
+
+/// Those of them whose instances take changes.
+pub fn takers<'a>(inner: &'a Inner, record: &'a AppRecord) -> Vec<Service<'a>> {
+    services(inner, record).into_iter().filter(|service| service.kind.live.reload != Reload::Build).collect()
 }
 
 impl Service<'_> {
@@ -49,8 +56,9 @@ impl Service<'_> {
         let runs = |container: &&ObservedContainer| self.owns(container) && container.state == RunState::Running;
         let target = |container: &ObservedContainer| Target {
             container: container.clone(),
-            reload: self.live.reload,
-            port: self.port,
+            reload: self.kind.live.reload,
+            asked: ports::asked(&self.version.spec, self.kind),
+            ports: ports::of(&self.version.spec, self.kind),
             change: self.version.overlay.as_ref().map_or(0, |overlay| overlay.change),
         };
         let mut targets: Vec<Target> = observed.containers.iter().filter(runs).map(target).collect();
@@ -75,7 +83,7 @@ pub fn wanted(inner: &Inner, app: &Arc<App>) -> (Vec<Target>, u32) {
         return (Vec::new(), 0);
     }
     let observed = app.status.borrow().observed.clone();
-    let services = services(inner, &record);
+    let services = takers(inner, &record);
     let count = services.iter().map(|service| service.record.instances).sum();
     (services.iter().flat_map(|service| service.targets(&observed)).collect(), count)
 }

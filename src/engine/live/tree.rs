@@ -19,6 +19,8 @@ pub enum TreeError {
     Read(#[source] io::Error),
     #[error("the change holds {0:?}, which is no path within a tree")]
     Path(String),
+    #[error("the change holds a name that is not UTF-8: {0:?}")]
+    Name(String),
     #[error("the change holds {0:?}, which is neither a file nor a folder nor a link within the tree")]
     Kind(String),
 }
@@ -64,10 +66,10 @@ impl Tree {
     fn take(&mut self, entry: &mut tar::Entry<'_, &[u8]>) -> Result<(), TreeError> {
         let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if raw == DELETED {
-            let mut text = String::new();
-            entry.read_to_string(&mut text).map_err(TreeError::Read)?;
-            for path in text.split('\0').filter(|path| !path.is_empty()) {
-                self.deleted.insert(within(path)?);
+            let mut list = Vec::new();
+            entry.read_to_end(&mut list).map_err(TreeError::Read)?;
+            for path in list.split(|byte| *byte == 0).filter(|path| !path.is_empty()) {
+                self.deleted.insert(within(&String::from_utf8_lossy(path))?);
             }
             return Ok(());
         }
@@ -236,8 +238,10 @@ fn within(path: &str) -> Result<String, TreeError> {
         }
     }
     let ours = parts.first().is_some_and(|first| *first == ".dotcloud");
-    // U+FFFD: the name was not UTF-8.
-    if parts.is_empty() || ours || path.contains(['\0', '\u{fffd}']) {
+    if path.contains('\u{fffd}') {
+        return Err(TreeError::Name(path.to_owned()));
+    }
+    if parts.is_empty() || ours || path.contains('\0') {
         return Err(wrong());
     }
     Ok(parts.join("/"))

@@ -16,7 +16,7 @@ fn text(change: &Change, outcome: Outcome, warnings: Vec<Warning>) -> String {
 }
 
 fn instance(service: &str, instance_id: u32, how: Reloaded) -> Instance {
-    Instance { service: service.to_owned(), instance_id, how, ms: 100.0 }
+    Instance { service: service.to_owned(), instance_id, how, ms: 100.0, restarted: Vec::new() }
 }
 
 #[test]
@@ -35,6 +35,12 @@ fn served_change_is_one_line_with_every_service() {
     assert_eq!(
         text(&change(&["wsgi.py"], &[]), served, Vec::new()),
         "wsgi.py changed: restarted on 1 instance of worker, switched on 3 instances of www in 214 ms, 0 failed requests"
+    );
+    let mailer = Instance { restarted: vec!["mailer".to_owned()], ..instance("www", 0, Reloaded::Switched) };
+    let served = Outcome::Served { instances: vec![mailer], failed_requests: 0 };
+    assert_eq!(
+        text(&change(&["wsgi.py"], &[]), served, Vec::new()),
+        "wsgi.py changed: switched on 1 instance of www (mailer restarted) in 214 ms, 0 failed requests"
     );
     let nobody = Outcome::Served { instances: Vec::new(), failed_requests: 0 };
     assert_eq!(text(&change(&["README"], &[]), nobody, Vec::new()), "README changed: no instance depends on it");

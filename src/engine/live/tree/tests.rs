@@ -43,6 +43,23 @@ fn an_upload_is_read_and_what_leaves_the_tree_is_refused() {
 }
 
 #[test]
+fn names_that_are_not_utf8_are_told_from_broken_changes() {
+    let mut named = upload(&[("caf_.php", "x")]);
+    named[3] = 0xe9;
+    let sum: u32 = named[..512]
+        .iter()
+        .enumerate()
+        .map(|(at, &byte)| if (148..156).contains(&at) { 32 } else { byte.into() })
+        .sum();
+    named[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut gone = upload(&[(DELETED, "a\0caf_.php")]);
+    gone[512 + 5] = 0xe9;
+    for upload in [named, gone] {
+        assert!(matches!(Tree::read(&upload), Err(TreeError::Name(name)) if name.starts_with("caf")));
+    }
+}
+
+#[test]
 fn later_changes_win_over_earlier_ones() {
     let mut all = Tree::default();
     all.merge(&tree(&[("a.py", "1"), ("b.py", "1"), ("dir/", ""), ("dir/c.py", "1")]));
