@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::support::Home;
 
 /// What a service's programs are to read as it is, whatever they read it from.
-pub const VALUES: [(&str, &str); 8] = [
+pub const VALUES: [(&str, &str); 9] = [
     ("EMPTY", ""),
     ("LINES", "one\ntwo 'three'"),
     ("LUA", "{[\"disqus.com\"] = true}"),
@@ -13,6 +13,7 @@ pub const VALUES: [(&str, &str); 8] = [
     ("QUOTED", "a \"b\" \\ c: d"),
     ("SHARP", "one#two"),
     ("TRUTH", "true"),
+    ("VERSION", "1.10"),
     ("URL", "http://user:$HOME@10.0.0.1:80/a,b"),
 ];
 
@@ -23,7 +24,13 @@ pub async fn can_be_read(home: &Home, id: &str) {
     assert!(VALUES.iter().all(|(key, value)| parsed[*key] == *value), "{file}");
     assert_eq!(file.lines().count(), parsed.len() + 2, "one key per line");
     let (_, yaml) = home.exec(id, &["cat", "environment.yml"]).await;
-    let plain = ["DOTCLOUD_PROJECT: demo", "SHARP: one#two", "URL: http://user:$HOME@10.0.0.1:80/a,b"];
+    let plain = [
+        "DOTCLOUD_PROJECT: demo",
+        "NUMBER: 300",
+        "VERSION: \"1.10\"",
+        "SHARP: one#two",
+        "URL: http://user:$HOME@10.0.0.1:80/a,b",
+    ];
     for line in yaml.lines() {
         // In quotes, a string of YAML is one of JSON.
         let (key, value) = line.split_once(": ").unwrap();
