@@ -125,7 +125,7 @@ pub async fn prune(inner: &Inner, app: &App) {
 
 async fn try_prune(inner: &Inner, app: &App) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let record = app.record();
-    let versions = || record.services.iter().flat_map(|service| [&service.serving, &service.candidate]).flatten();
+    let versions = || record.services.iter().flat_map(ServiceRecord::versions);
     let used: BTreeSet<&str> = versions().map(|version| version.image.as_str()).collect();
     for image in inner.runtime.app_images(&app.name).await? {
         if !used.contains(image.as_str()) {

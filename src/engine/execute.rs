@@ -66,21 +66,16 @@ async fn start(inner: &Inner, app: &App, step: &Step) -> Result<(), RuntimeError
     let network = network(app)?;
     let specs = Specs { inner, record: &record, network: &network };
     let spec = match step {
-        Step::StartInstance { instance, generation } => {
-            let spec = specs.instance(instance, *generation)?;
-            ensure_volumes(inner, app, &spec).await?;
-            spec
-        }
+        Step::StartInstance { instance, generation } => specs.instance(instance, *generation)?,
         Step::StartPod { instance } => specs.pod(instance, image(inner, &specs, instance).await?)?,
         Step::StartMember { instance, pod } => {
             let image = image(inner, &specs, instance).await?;
-            let spec = specs.member(instance, pod, image)?;
-            ensure_volumes(inner, app, &spec).await?;
-            spec
+            specs.member(instance, pod, image)?
         }
         _ => return Ok(()),
     };
     debug_assert!(spec.identity.purpose != Purpose::Build);
+    ensure_volumes(inner, app, &spec).await?;
     inner.runtime.start(&spec).await.map(drop)
 }
 
@@ -106,9 +101,8 @@ async fn revive(inner: &Inner, app: &App, instance: &InstanceName, container: &s
 fn live_generation(app: &App, instance: &InstanceName, container: &str) -> Option<u64> {
     let (record, observed) = (app.record(), app.status.borrow().observed.clone());
     let generation = observed.containers.iter().find(|there| there.id == container)?.identity.generation;
-    let service = record.service(&instance.service)?;
-    let mut versions = [&service.serving, &service.candidate].into_iter().flatten();
-    versions.find(|version| version.generation == generation && version.overlay.is_some()).map(|_| generation)
+    let version = record.service(&instance.service)?.version(generation)?;
+    version.overlay.as_ref().map(|_| generation)
 }
 
 fn network(app: &App) -> Result<ObservedNetwork, RuntimeError> {

@@ -189,8 +189,7 @@ impl Reconciler {
     fn questions(&self, record: &AppRecord, container: &ObservedContainer) -> Option<Vec<Question>> {
         let service = record.service(&container.identity.instance.service)?;
         let kind = self.inner.catalog.get(&service.type_name)?;
-        let versions = [&service.serving, &service.candidate].into_iter().flatten();
-        let version = versions.into_iter().find(|version| version.generation == container.identity.generation)?;
+        let version = service.version(container.identity.generation)?;
         let asked = ports::asked(&version.spec, kind);
         let question = |port: &Port| {
             let addr = SocketAddr::from((container.ip?, port.number));

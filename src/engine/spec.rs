@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::catalog::{DataSpec, ServiceType};
 use crate::model::observed::ObservedNetwork;
 use crate::model::{InstanceName, ServiceSpec};
-use crate::store::{AppRecord, ServiceRecord, Version};
+use crate::store::{AppRecord, ServiceRecord};
 
 use super::environment;
 use super::inner::Inner;
@@ -33,11 +33,8 @@ impl Specs<'_> {
     /// An instance of a code service in the version of this generation.
     pub fn instance(&self, instance: &InstanceName, generation: u64) -> Result<ContainerSpec, RuntimeError> {
         let service = self.service(instance)?;
-        let versions = [service.candidate.as_ref(), service.serving.as_ref()];
-        let version: &Version = versions
-            .into_iter()
-            .flatten()
-            .find(|version| version.generation == generation)
+        let version = service
+            .version(generation)
             .ok_or_else(|| missing(format!("generation {generation} of {}", service.name)))?;
         let http_port = self.inner.config.http_port;
         let env = environment::of_instance(self.record, version, instance, &self.inner.catalog, http_port);

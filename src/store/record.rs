@@ -166,6 +166,18 @@ impl ServiceRecord {
     }
 }
 
+impl ServiceRecord {
+    /// Its versions that there are instances of: the one that serves, and one beside it.
+    pub fn versions(&self) -> impl Iterator<Item = &Version> {
+        [&self.serving, &self.candidate].into_iter().flatten()
+    }
+
+    /// The version of a deployment.
+    pub fn version(&self, generation: u64) -> Option<&Version> {
+        self.versions().find(|version| version.generation == generation)
+    }
+}
+
 impl DeploymentPhase {
     pub fn is_over(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed)

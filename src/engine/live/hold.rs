@@ -77,7 +77,7 @@ fn has_live_changes(service: &ServiceRecord) -> bool {
 
 async fn open(inner: &Arc<Inner>, app: &Arc<App>) -> Ready {
     // Between changes the record and the instances agree on which was the last.
-    let _quiet = app.live.changing.lock().await;
+    let _quiet = app.live.quiet().await;
     let (targets, wanted) = wanted(inner, app);
     let held = app.live.agents.of(&*inner.runtime, &targets).await;
     app.live.agents.retain(&targets).await;

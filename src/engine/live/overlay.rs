@@ -86,7 +86,7 @@ pub fn folder(inner: &Inner, app: &App) -> PathBuf {
 /// Removes overlays that no version has.
 pub async fn prune(inner: &Inner, app: &App) {
     let record = app.record();
-    let versions = record.services.iter().flat_map(|service| [&service.serving, &service.candidate]).flatten();
+    let versions = record.services.iter().flat_map(ServiceRecord::versions);
     let used: BTreeSet<PathBuf> = versions.filter_map(|version| Some(version.overlay.as_ref()?.file.clone())).collect();
     let folder = folder(inner, app);
     let pruned = tokio::task::spawn_blocking(move || remove_others(&folder, &used)).await;
