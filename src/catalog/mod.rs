@@ -83,6 +83,7 @@ impl Catalog {
             Some(other) if self.types.get(other).is_none_or(|other| other.images.same_as.is_some()) => {
                 Some(format!("images.same_as: {other:?} is no type with images of its own"))
             }
+            None if of.images.pull.is_some() => None,
             None if of.images.from != "base" && !self.folders.contains_key(&of.images.from) => {
                 Some(format!("images.from: there is no folder {:?}", of.images.from))
             }

@@ -56,6 +56,8 @@ pub struct ImageRecipe {
     /// `base`, or the shared folder whose image is the parent (`ARG PARENT`).
     #[serde(default)]
     pub from: String,
+    /// An official image that is the parent instead, pulled unless it is there: `mongo:7`.
+    pub pull: Option<String>,
     /// Dockerfile of the instances' image.
     #[serde(default = "dockerfile")]
     pub runtime: String,
@@ -74,7 +76,8 @@ pub struct DataSpec {
     pub port: u16,
     /// Where the member's volume is mounted.
     pub data_path: String,
-    /// The replication dialect; `None` for services of one instance.
+    /// The replication dialect; `None` for services of one instance. Whether a write waits for a
+    /// slave is the configuration's `replication`: `sync`, `semisync` or `async`.
     pub replication: Option<String>,
     /// The server's command; `{password}`, `{memory}` (bytes) and `{index}`, the member's
     /// number, are filled in.
@@ -88,6 +91,14 @@ pub struct DataSpec {
     /// Run meanwhile in the member that is copied; `{address}` is the other one's.
     #[serde(default)]
     pub donate_command: Vec<String>,
+    /// Run in a synchronized member, with `client_env`: writes a consistent dump to its output.
+    /// Empty where nothing is to be kept.
+    #[serde(default)]
+    pub backup_command: Vec<String>,
+    /// Run in the master: replaces all contents by the dump on its input. Ends with 0 only when
+    /// that is complete.
+    #[serde(default)]
+    pub restore_command: Vec<String>,
     /// What `dotcloud run db` starts without a command.
     pub client_command: Vec<String>,
     #[serde(default)]

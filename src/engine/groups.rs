@@ -42,7 +42,7 @@ impl Groups {
         let services: Vec<&ServiceRecord> = record.services.iter().filter(wanted).collect();
         let mut handles = self.handles.lock().await;
         let same = |service: &&ServiceRecord, name: &ServiceName, running: &Running| {
-            service.name == *name && synchronous(service) == running.synchronous
+            service.name == *name && synchronous(inner, service) == running.synchronous
         };
         let gone = handles.iter().filter(|(name, running)| !services.iter().any(|one| same(one, name, running)));
         for name in gone.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
@@ -52,7 +52,7 @@ impl Groups {
         }
         for service in services {
             let members = members(inner, service, observed);
-            let start = || Running { handle: spawn(inner, app, service), synchronous: synchronous(service) };
+            let start = || Running { handle: spawn(inner, app, service), synchronous: synchronous(inner, service) };
             handles.entry(service.name.clone()).or_insert_with(start).handle.observe(members);
         }
     }
@@ -96,7 +96,7 @@ fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHa
         replication: data.and_then(|data| data.replication.clone()).unwrap_or_default(),
         password: password.to_owned(),
         copying,
-        synchronous: synchronous(service),
+        synchronous: synchronous(inner, service),
         runtime: inner.runtime.clone(),
         front: Arc::new(RoutedFront {
             route: route.clone(),
@@ -109,9 +109,11 @@ fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHa
     handle
 }
 
-/// `config: {replication: async}` gives the wait for a slave up.
-fn synchronous(service: &ServiceRecord) -> bool {
-    service.spec.config.get("replication").and_then(serde_json::Value::as_str) != Some("async")
+/// Whether a write waits for a slave: as the build file says, else as the type does.
+fn synchronous(inner: &Inner, service: &ServiceRecord) -> bool {
+    let default = inner.catalog.get(&service.type_name).and_then(|kind| kind.config.get("replication"));
+    let value = service.spec.config.get("replication").or(default);
+    value.and_then(serde_json::Value::as_str).is_some_and(|value| value != "async")
 }
 
 /// A group's changes are a reason to look at the whole application again.

@@ -110,6 +110,19 @@ pub enum ReadError {
     Incomplete(&'static str),
 }
 
+/// What is done with a ledger: numbered writes that are made through the front and looked for
+/// afterwards, so that what a failover lost is counted and not guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerStep {
+    /// Makes room; a ledger of this name is not there.
+    Create,
+    /// Adds this number. An answer without an error is the acknowledgement.
+    Write(u64),
+    /// All numbers, somewhere in the answers.
+    Read,
+    Remove,
+}
+
 /// One replication protocol. Words only: connections are the driver's.
 pub trait Dialect: Send + Sync + 'static {
     fn election(&self) -> Election;
@@ -133,6 +146,16 @@ pub trait Dialect: Send + Sync + 'static {
     /// `None` when following copies.
     fn copy_beyond(&self) -> Option<u64> {
         None
+    }
+    /// What a client reads that connects while nobody is master, in the server's own protocol, so
+    /// that its driver shows the reason. Empty where nothing can be said.
+    fn refusal(&self, _why: &str) -> Vec<u8> {
+        Vec::new()
+    }
+    /// The words of a ledger called `name` (`[a-z0-9_]`), for a client that logs in as
+    /// applications do. Empty where nothing can be written.
+    fn ledger(&self, _name: &str, _step: LedgerStep) -> Vec<ServerCommand> {
+        Vec::new()
     }
     /// What makes a running server use a container limited to so many bytes.
     fn tune(&self, _memory: u64) -> Vec<ServerCommand> {
