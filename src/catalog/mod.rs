@@ -4,6 +4,7 @@
 //! outside the folder names the type. Folders that begin with `_` are shared parts of images.
 //! Pure: what is on disk is read by the caller; the embedded folders are part of the binary.
 
+mod like;
 mod live;
 mod recipe;
 mod service_type;
@@ -68,12 +69,13 @@ impl Catalog {
                 added.entry(folder).or_default().insert(file, bytes);
             }
         }
-        for (name, files) in &added {
-            if let Some(parsed) = service_type::parse(name, files)? {
+        self.folders.extend(added);
+        // All of them: a type may be like one that was replaced.
+        for name in self.folders.keys() {
+            if let Some(parsed) = service_type::parse(name, &self.folders)? {
                 self.types.insert(name.clone(), parsed);
             }
         }
-        self.folders.extend(added);
         self.check_parents()?;
         Ok(self)
     }

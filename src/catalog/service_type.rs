@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::model::Memory;
 
-use super::{CatalogError, Files, Live};
+use super::{CatalogError, Files, Live, like};
 
 /// Whether pushes replace the service's instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -160,15 +160,18 @@ pub(super) fn file(type_name: &str) -> String {
 }
 
 /// `None` for shared folders, which have no `service.toml`.
-pub(super) fn parse(name: &str, files: &Files) -> Result<Option<ServiceType>, CatalogError> {
+pub(super) fn parse(name: &str, folders: &BTreeMap<String, Files>) -> Result<Option<ServiceType>, CatalogError> {
     if name.starts_with('_') {
         return Ok(None);
     }
     let invalid = |problem: &str| CatalogError::Invalid { file: file(name), problem: problem.to_owned() };
-    let bytes = files.get("service.toml").ok_or_else(|| invalid("the file is missing"))?;
-    let text = std::str::from_utf8(bytes).map_err(|_| invalid("the file is not UTF-8"))?;
-    let parsed: ServiceType =
-        toml::from_str(text).map_err(|source| CatalogError::Parse { file: file(name), source: source.into() })?;
+    let text = text(name, folders)?;
+    let wrong = |source: toml::de::Error| CatalogError::Parse { file: file(name), source: source.into() };
+    let parsed: ServiceType = match like::model(text) {
+        Some(model) => like::merged(text, &model, self::text(&model, folders)?).and_then(toml::Table::try_into),
+        None => toml::from_str(text),
+    }
+    .map_err(wrong)?;
     parsed.live.check().map_err(|problem| invalid(&format!("live.build_on: {problem}")))?;
     match (parsed.kind, &parsed.data) {
         (Kind::Data, None) => Err(invalid("[data] is required for kind = \"data\"")),
@@ -181,6 +184,13 @@ pub(super) fn parse(name: &str, files: &Files) -> Result<Option<ServiceType>, Ca
         }
         _ => Ok(Some(ServiceType { name: name.to_owned(), ..parsed })),
     }
+}
+
+fn text<'a>(name: &str, folders: &'a BTreeMap<String, Files>) -> Result<&'a str, CatalogError> {
+    let invalid = |problem: &str| CatalogError::Invalid { file: file(name), problem: problem.to_owned() };
+    let bytes = folders.get(name).and_then(|files| files.get("service.toml"));
+    let bytes = bytes.ok_or_else(|| invalid("the file is missing"))?;
+    std::str::from_utf8(bytes).map_err(|_| invalid("the file is not UTF-8"))
 }
 
 fn is_port_variable(text: &str) -> bool {
