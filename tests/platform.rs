@@ -24,6 +24,8 @@ mod inner;
 mod life;
 #[path = "platform/live.rs"]
 mod live;
+#[path = "platform/mail.rs"]
+mod mail;
 #[path = "platform/memory.rs"]
 mod memory;
 #[path = "platform/mysql.rs"]
@@ -38,6 +40,8 @@ mod php;
 mod ports;
 #[path = "platform/race.rs"]
 mod race;
+#[path = "platform/solo.rs"]
+mod solo;
 #[path = "platform/traffic.rs"]
 mod traffic;
 #[path = "platform/watch.rs"]

@@ -6,6 +6,7 @@
 mod call;
 mod error;
 mod exec;
+mod mail;
 mod start;
 mod stream;
 

@@ -15,6 +15,9 @@
 //! | `POST A/live` | a tar of changed files | stream of `{"object": {"status": "instance", …}}`, ends with `served`, `failed` or `build`: see [`crate::api::types::LiveEvent`] |
 //! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
 //! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
+//! | `GET A/services/SVC/mail` | | the mails a service has caught, oldest first; `/N` and `/N/raw` are one of them |
+//! | `DELETE A/services/SVC/mail` | | `{"object": {"removed": n}}` |
+//! | `GET`, `PUT A/services/SVC/mail/relay` | `{"allowed": bool}` | whether mails are handed on, and to whom |
 //! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
 //! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
 //! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
@@ -44,6 +47,7 @@ mod listen;
 mod live;
 mod log;
 mod machine;
+mod mail;
 mod refuse;
 mod respond;
 mod service;
@@ -88,6 +92,7 @@ fn tree() -> Router<Api> {
         .merge(environment::routes())
         .merge(live::routes())
         .merge(log::routes())
+        .merge(mail::routes())
         .merge(upload::routes())
         .merge(wait::routes())
         .merge(absent::mine());

@@ -9,6 +9,7 @@ mod deployment;
 mod frame;
 mod live;
 mod machine;
+mod mail;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revis
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};
 pub use live::{DELETED, LiveEvent, LiveReady, Reloaded};
 pub use machine::{Account, Finding, Level, Settings, Version};
+pub use mail::{Attachment, Cleared, Mail, MailHeader, Relay, RelayPermission, ShownMail};
 
 /// One thing: `{"object": …}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

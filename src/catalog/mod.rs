@@ -189,6 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_the_build_file_reach_the_server() {
+        let catalog = Catalog::embedded().unwrap();
+        let smtp = catalog.get("smtp").unwrap();
+        let given = [("smtp_relay_server".to_owned(), serde_json::json!("mail.example"))].into();
+        // A password that looks like a setting is none.
+        let words = smtp.configured(smtp.member_command(0, "{config.}", Memory::DEFAULT), &given);
+        assert_eq!(words[1..], ["{config.}", "mail.example", "25", "", ""]);
+    }
+
+    #[test]
+    fn a_server_may_ask_for_settings_of_its_type_alone() {
+        let text = "kind = \"data\"\nsummary = \"x\"\n[images]\nfrom = \"base\"\n[data]\nkind_variable = \"X\"\n\
+                    url_scheme = \"x\"\nlogin = \"\"\nport = 1\ndata_path = \"/x\"\npod_command = []\n\
+                    client_command = []\nserver_command = [\"{config.gone}\"]\n";
+        let error = with(text).unwrap_err().to_string();
+        assert_eq!(error, "mine/service.toml: data.server_command: gone is not in [config]");
+    }
+
+    #[test]
     fn a_port_variable_names_the_http_port() {
         let without = "kind = \"code\"\nsummary = \"x\"\nport_variable = \"PORT_X\"\n[images]\nfrom = \"_common\"\n";
         let error = with(without).unwrap_err();

@@ -41,6 +41,9 @@ pub struct ServiceType {
     /// Limits below this are accepted with a warning.
     #[serde(default, deserialize_with = "memory")]
     pub warn_below: Option<Memory>,
+    /// The limit of a new instance, where the usual one is too small.
+    #[serde(default, deserialize_with = "memory")]
+    pub memory: Option<Memory>,
     pub data: Option<DataSpec>,
     /// What a changed file leads to while the folder is watched.
     #[serde(default)]
@@ -72,6 +75,7 @@ pub struct DataSpec {
     /// `REDIS` in `DOTCLOUD_DB_REDIS_URL`.
     pub kind_variable: String,
     pub url_scheme: String,
+    /// Empty where nobody logs in.
     pub login: String,
     pub port: u16,
     /// Where the member's volume is mounted.
@@ -79,8 +83,12 @@ pub struct DataSpec {
     /// The replication dialect; `None` for services of one instance. Whether a write waits for a
     /// slave is the configuration's `replication`: `sync`, `semisync` or `async`.
     pub replication: Option<String>,
+    /// Without replication: how the server is asked whether it works. `connect`: that it accepts
+    /// connections is enough.
+    #[serde(default = "connect")]
+    pub protocol: String,
     /// The server's command; `{password}`, `{memory}` (bytes) and `{index}`, the member's
-    /// number, are filled in.
+    /// number, are filled in, and `{config.KEY}` with what the build file says, else the type.
     pub server_command: Vec<String>,
     /// Keeps the pod alive; must end at SIGTERM.
     pub pod_command: Vec<String>,
@@ -99,6 +107,14 @@ pub struct DataSpec {
     /// that is complete.
     #[serde(default)]
     pub restore_command: Vec<String>,
+    /// Where mails are kept: what answers `list`, `show N`, `raw N`, `clear` and `relay
+    /// [allow|deny]` in the member. Empty for all other types.
+    #[serde(default)]
+    pub mail_command: Vec<String>,
+    /// Whether members are given the service's approot, as it was when the service was created,
+    /// in /home/dotcloud.
+    #[serde(default)]
+    pub approot: bool,
     /// What `dotcloud run db` starts without a command.
     pub client_command: Vec<String>,
     #[serde(default)]
@@ -112,6 +128,15 @@ pub struct Client {
     pub env: BTreeMap<String, String>,
 }
 
+// === impl DataSpec ===
+
+impl DataSpec {
+    /// How its servers are talked to.
+    pub fn dialect(&self) -> &str {
+        self.replication.as_deref().unwrap_or(&self.protocol)
+    }
+}
+
 // === impl ServiceType ===
 
 impl ServiceType {
@@ -120,12 +145,32 @@ impl ServiceType {
         self.port_variable.as_deref().unwrap_or("PORT_HTTP")
     }
 
+    /// A data service that has one instance for ever.
+    pub fn is_single(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| data.replication.is_none())
+    }
+
     /// The command of a member's server; empty for code services.
     pub fn member_command(&self, index: u32, password: &str, memory: Memory) -> Vec<String> {
         let numbers =
             |text: String| text.replace("{memory}", &memory.bytes().to_string()).replace("{index}", &index.to_string());
         let fill = |text: &String| numbers(filled(text, password));
         self.data.iter().flat_map(|data| &data.server_command).map(fill).collect()
+    }
+
+    /// Fills `{config.KEY}` in; `given` is the build file's `config`.
+    pub fn configured(&self, words: Vec<String>, given: &BTreeMap<String, serde_json::Value>) -> Vec<String> {
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let settings: Vec<(String, String)> = self
+            .config
+            .iter()
+            .map(|(key, default)| (format!("{{config.{key}}}"), text(given.get(key).unwrap_or(default))))
+            .collect();
+        let fill = |word: String| match settings.iter().find(|(name, _)| *name == word) {
+            Some((_, value)) => value.clone(),
+            None => word,
+        };
+        words.into_iter().map(fill).collect()
     }
 
     /// The command of a member's pod; empty for code services.
@@ -176,6 +221,9 @@ pub(super) fn parse(name: &str, folders: &BTreeMap<String, Files>) -> Result<Opt
     match (parsed.kind, &parsed.data) {
         (Kind::Data, None) => Err(invalid("[data] is required for kind = \"data\"")),
         (Kind::Code, Some(_)) => Err(invalid("[data] is for kind = \"data\" only")),
+        (_, Some(data)) if let Some(wrong) = unknown_setting(data, &parsed.config) => {
+            Err(invalid(&format!("data.server_command: {wrong} is not in [config]")))
+        }
         _ if parsed.port_variable.is_some() && parsed.http_port.is_none() => {
             Err(invalid("port_variable names http_port, which is missing"))
         }
@@ -193,9 +241,19 @@ fn text<'a>(name: &str, folders: &'a BTreeMap<String, Files>) -> Result<&'a str,
     std::str::from_utf8(bytes).map_err(|_| invalid("the file is not UTF-8"))
 }
 
+/// A word that asks for a setting which the type does not have.
+fn unknown_setting<'a>(data: &'a DataSpec, config: &BTreeMap<String, serde_json::Value>) -> Option<&'a str> {
+    let key = |word: &'a String| word.strip_prefix("{config.")?.strip_suffix('}');
+    data.server_command.iter().filter_map(key).find(|key| !config.contains_key(*key))
+}
+
 fn is_port_variable(text: &str) -> bool {
     let allowed = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
     text.strip_prefix("PORT_").is_some_and(|name| !name.is_empty() && name.bytes().all(allowed))
+}
+
+fn connect() -> String {
+    "connect".to_owned()
 }
 
 fn dockerfile() -> String {

@@ -73,6 +73,7 @@ pub enum Command {
     #[command(alias = "ssh")]
     Run(run::Args),
     Copy(copy::Args),
+    Mail(mail::Args),
     Restart(restart::Args),
     Switchover(switchover::Args),
     Kill(kill::Args),

@@ -97,6 +97,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Logs(args) => logs::run(args, ctx).await,
         Command::Run(args) => run::run(args, ctx).await,
         Command::Copy(args) => copy::run(args, ctx).await,
+        Command::Mail(args) => mail::run(args, ctx).await,
         Command::Restart(args) => restart::run(args, ctx).await,
         Command::Switchover(args) => switchover::run(args, ctx).await,
         Command::Kill(args) => kill::run(args, ctx).await,

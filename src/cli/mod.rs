@@ -30,6 +30,7 @@ pub mod kill;
 pub mod line;
 pub mod list;
 pub mod logs;
+pub mod mail;
 pub mod open;
 pub mod pack;
 pub mod pause;

@@ -97,7 +97,7 @@ fn new_service(inner: &Inner, spec: &ServiceSpec) -> Result<ServiceRecord, Strin
         is_data,
         spec: spec.clone(),
         instances: spec.instances,
-        memory: Memory::DEFAULT,
+        memory: kind.memory.unwrap_or(Memory::DEFAULT),
         in_build_file: true,
         password: is_data.then(password),
         front_port: None,

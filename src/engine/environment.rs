@@ -140,17 +140,22 @@ fn data_addresses(prefix: &str, host: &str, service: &ServiceRecord, data: &Data
     let port = service.front_port.unwrap_or_default();
     let password = service.password.as_deref().unwrap_or_default();
     let prefix = format!("{prefix}_{}", data.kind_variable);
-    [
+    let mut variables = BTreeMap::from([
         (format!("{prefix}_HOST"), host.to_owned()),
         (format!("{prefix}_PORT"), port.to_string()),
-        (format!("{prefix}_LOGIN"), data.login.clone()),
-        (format!("{prefix}_PASSWORD"), password.to_owned()),
         (format!("{prefix}_URL"), data_url(data, host, port, password)),
-    ]
-    .into()
+    ]);
+    if !data.login.is_empty() {
+        variables.insert(format!("{prefix}_LOGIN"), data.login.clone());
+        variables.insert(format!("{prefix}_PASSWORD"), password.to_owned());
+    }
+    variables
 }
 
-/// `redis://root:pw@host:port`.
+/// `redis://root:pw@host:port`, or `memcached://host:port` where nobody logs in.
 pub fn data_url(data: &DataSpec, host: &str, port: u16, password: &str) -> String {
+    if data.login.is_empty() {
+        return format!("{}://{host}:{port}", data.url_scheme);
+    }
     format!("{}://{}:{password}@{host}:{port}", data.url_scheme, data.login)
 }

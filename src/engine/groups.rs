@@ -93,7 +93,7 @@ fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHa
     let handle = GroupHandle::spawn(GroupContext {
         app: app.name.clone(),
         service: service.name.clone(),
-        replication: data.and_then(|data| data.replication.clone()).unwrap_or_default(),
+        replication: data.map(|data| data.dialect().to_owned()).unwrap_or_default(),
         password: password.to_owned(),
         copying,
         synchronous: synchronous(inner, service),

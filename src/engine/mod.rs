@@ -26,6 +26,7 @@ mod inner;
 mod lifecycle;
 pub mod live;
 mod logs;
+pub mod mail;
 mod naming;
 mod pauses;
 mod ports;

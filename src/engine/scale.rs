@@ -120,8 +120,7 @@ fn check_instances(service: &ServiceRecord, kind: &ServiceType, instances: u32) 
             "{instances} instances of \"{name}\" are more than the {MOST_INSTANCES} of one machine."
         ));
     }
-    let replicated = kind.data.as_ref().is_none_or(|data| data.replication.is_some());
-    if instances > 1 && !replicated {
+    if instances > 1 && kind.is_single() {
         return refuse(format!("The service \"{name}\" cannot be scaled: type {} has no replication.", kind.name));
     }
     Ok(())

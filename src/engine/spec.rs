@@ -8,6 +8,7 @@ use crate::model::observed::ObservedNetwork;
 use crate::model::{InstanceName, ServiceSpec};
 use crate::store::{AppRecord, ServiceRecord};
 
+use super::deploy::approots;
 use super::environment;
 use super::inner::Inner;
 use super::naming::internal_host;
@@ -75,9 +76,11 @@ impl Specs<'_> {
         let kind = self.kind(service)?;
         let data = self.data(kind)?;
         let password = service.password.as_deref().unwrap_or_default();
+        let command = kind.member_command(instance.index, password, service.memory);
         Ok(ContainerSpec {
             image,
-            command: Some(kind.member_command(instance.index, password, service.memory)),
+            command: Some(kind.configured(command, &service.spec.config)),
+            overlay: data.approot.then(|| approots::file(&self.inner.config.home, self.record, &service.name)),
             attachment: Attachment::Pod(pod.to_owned()),
             memory: Some(service.memory),
             volumes: vec![(self.inner.naming.volume(&self.record.name, instance), data.data_path.clone())],

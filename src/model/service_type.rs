@@ -4,6 +4,7 @@
 
 /// Every type a build file may ask for without a template of the user's own.
 pub const PLATFORM_TYPES: &[&str] = &[
+    "cassandra",
     "custom",
     "java",
     "memcached",
@@ -31,6 +32,7 @@ pub const PLATFORM_TYPES: &[&str] = &[
 
 /// Those of them that keep state: created by the first push, never touched by later ones.
 pub const DATA_TYPES: &[&str] = &[
+    "cassandra",
     "memcached",
     "mongodb",
     "mysql",

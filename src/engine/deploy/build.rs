@@ -98,7 +98,7 @@ fn exported_name(key: &str) -> String {
 }
 
 /// Lines from the builder's callback into the log, in their order.
-fn speaker(log: Arc<DeployLog>, name: ServiceName) -> (Progress, tokio::task::JoinHandle<()>) {
+pub(super) fn speaker(log: Arc<DeployLog>, name: ServiceName) -> (Progress, tokio::task::JoinHandle<()>) {
     let (lines, mut queue) = mpsc::unbounded_channel::<String>();
     let progress: Progress = Arc::new(move |line: &str| {
         // The speaker lives until this callback is dropped.

@@ -1,7 +1,9 @@
 //! Deployments: scheduled in the store, performed one after the other, resumed by a daemon that
 //! was started again. The old version serves until every new instance answers.
 
+pub mod approots;
 mod build;
+mod images;
 pub mod log;
 mod perform;
 mod rollout;

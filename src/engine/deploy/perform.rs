@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::catalog::ServiceType;
 use crate::engine::adopt;
 use crate::engine::app::App;
 use crate::engine::environment;
@@ -19,7 +20,7 @@ use crate::store::{AppRecord, DeploymentPhase, DeploymentRecord, Version};
 
 use super::log::DeployLog;
 use super::tree::Tree;
-use super::{build, rollout};
+use super::{approots, build, images, rollout};
 
 /// Between two attempts to record the end of a deployment.
 const SAVE_AGAIN: Duration = Duration::from_secs(2);
@@ -91,6 +92,8 @@ impl Deployment<'_> {
         self.check_types(tree)?;
         self.check_ports(tree)?;
         let wanted = self.code_services(tree);
+        images::ensure(self, tree).await?;
+        approots::keep(self, tree).await?;
         self.adopt(tree).await?;
         if self.is_current(&wanted).await {
             self.log.say("Nothing has changed since the last deployment: no build needed").await;
@@ -121,6 +124,13 @@ impl Deployment<'_> {
         let is_data = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_some_and(|kind| kind.data.is_some());
         if let Some(spec) = tree.stack.services.iter().filter(is_data).find(|spec| !spec.shared_folders.is_empty()) {
             return Err(Failed(format!("service \"{}\": a data service has no shared folders", spec.name)));
+        }
+        let is_single = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_some_and(ServiceType::is_single);
+        if let Some(spec) = tree.stack.services.iter().filter(is_single).find(|spec| spec.instances > 1) {
+            return Err(Failed(format!(
+                "service \"{}\": type {} has no replication, so that there can only be 1 instance and not {}",
+                spec.name, spec.type_name, spec.instances
+            )));
         }
         let unavailable = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_none();
         match tree.stack.services.iter().find(unavailable) {

@@ -10,12 +10,18 @@ use tokio_util::codec::FramedRead;
 
 use crate::failover::dialect::{Dialect, Protocol, Reply, ServerCommand};
 
+use super::amqp::Amqp;
+use super::lines::Lines;
 use super::resp::{Resp, wire};
 use super::sql::Sql;
 
 pub(super) enum Connection {
     Resp(FramedRead<TcpStream, Resp>),
     Sql(Box<Sql>),
+    Lines(Lines),
+    Amqp(Amqp),
+    /// Opened anew for every answer: one that is held tells nothing.
+    Connect(SocketAddr),
 }
 
 /// Why there is no connection.
@@ -40,6 +46,9 @@ impl Connection {
                 Self::Resp(FramedRead::new(stream, Resp))
             }
             Protocol::Sql { user } => Self::Sql(Box::new(Sql::open(addr, user, password).await?)),
+            Protocol::Lines { greeting } => Self::Lines(Lines::open(addr, greeting).await?),
+            Protocol::Amqp { user } => Self::Amqp(Amqp::open(addr, user, password).await?),
+            Protocol::Connect => Self::Connect(addr),
         };
         let replies = connection.round_trip(&dialect.login(password)).await?;
         match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
@@ -53,6 +62,10 @@ impl Connection {
         match self {
             Self::Resp(stream) => pipeline(stream, commands).await,
             Self::Sql(sql) => sql.ask(commands).await,
+            Self::Lines(lines) => lines.ask(commands).await,
+            Self::Amqp(amqp) => amqp.ask(commands).await,
+            Self::Connect(_) if commands.is_empty() => Ok(Vec::new()),
+            Self::Connect(addr) => TcpStream::connect(*addr).await.map(|_| vec![Reply::Nothing]),
         }
     }
 }

@@ -5,8 +5,10 @@
 //! the front or the disk: every slow call runs beside it and comes back as an event. What is
 //! decided is not here.
 
+mod amqp;
 mod connection;
 mod copy;
+mod lines;
 mod link;
 mod process;
 mod registry;
@@ -18,6 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::failover::Config;
+use crate::failover::dialect::Pace;
 use crate::model::GroupStatus;
 
 use super::group::{GroupContext, ObservedMember};
@@ -67,6 +70,15 @@ impl Tuning {
             answer_within: std::time::Duration::from_millis(100),
             verify_processes: true,
         }
+    }
+
+    /// As the dialect wants it.
+    fn paced(mut self, pace: Option<Pace>) -> Self {
+        if let Some(pace) = pace {
+            (self.group.ping_every, self.group.boot_refused) = (pace.ping_every, pace.boots_within);
+            self.answer_within = pace.answer_within;
+        }
+        self
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) async fn run(
     let Some(dialect) = dialect::of(&context.replication) else {
         return unknown(&context, &publisher, orders).await;
     };
+    let tuning = tuning.paced(dialect.pace());
     let (events, mut happened) = mpsc::unbounded_channel();
     let mut hints = Some(context.runtime.events());
     let mut task = Task::new(context, tuning, dialect, events, publisher);
@@ -76,13 +77,13 @@ pub(super) async fn run(
     }
 }
 
-/// A service type whose members do not replicate has no machine.
+/// A service type whose servers nobody here can talk to has no machine.
 async fn unknown(
     context: &GroupContext,
     publisher: &watch::Sender<GroupStatus>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    let why = format!("no replication is called {:?}", context.replication);
+    let why = format!("no protocol is called {:?}", context.replication);
     context.front.refuse(why.clone()).await;
     publisher.send_modify(|status| (status.phase, status.reason) = ("stalled".to_owned(), Some(why)));
     while !matches!(orders.recv().await, None | Some(Order::Stop)) {}

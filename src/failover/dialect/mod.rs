@@ -1,9 +1,11 @@
 //! How a server is asked what it is and told what to be, one file per replication protocol.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub mod mysql;
 pub mod redis;
+pub mod solo;
 
 /// Who elects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,22 @@ pub enum Protocol {
     /// MySQL's, one statement after the other; what follows a refused one is not sent. A table
     /// is a list of rows, a row a list of names and values in turn.
     Sql { user: &'static str },
+    /// Lines of text, one for one; before the first the server may greet with one.
+    Lines { greeting: Option<&'static str> },
+    /// AMQP 0-9-1. Every request is answered with the broker's version.
+    Amqp { user: &'static str },
+    /// Nothing is said: a connection is an answer.
+    Connect,
+}
+
+/// How a server is watched for which nobody could take over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    pub ping_every: Duration,
+    /// How long it may take to answer, connecting included.
+    pub answer_within: Duration,
+    /// How long it may refuse connections while it starts.
+    pub boots_within: Duration,
 }
 
 /// One request to a server: its words. SQL dialects have a single word, the statement.
@@ -138,6 +156,10 @@ pub trait Dialect: Send + Sync + 'static {
     fn read(&self, output: &[Reply]) -> Result<MemberReport, ReadError>;
     /// What carries out a change of role, in order; each is to be answered without an error.
     fn commands(&self, change: RoleChange, password: &str) -> Vec<ServerCommand>;
+    /// How it is watched, where that differs from what a group with slaves needs.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
     /// How many times as long as a report a change of role may take.
     fn patience(&self) -> u32 {
         3
@@ -163,12 +185,13 @@ pub trait Dialect: Send + Sync + 'static {
     }
 }
 
-/// The dialect of this name (`replication` in `service.toml`).
+/// The dialect of this name (`replication`, or `protocol` where nothing is replicated, in
+/// `service.toml`).
 pub fn of(name: &str) -> Option<&'static dyn Dialect> {
     match name {
         "mysql" => Some(&mysql::MySql),
         "redis" => Some(&redis::Redis),
-        _ => None,
+        name => solo::of(name),
     }
 }
 
