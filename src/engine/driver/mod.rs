@@ -8,6 +8,7 @@
 mod connection;
 mod copy;
 mod link;
+mod postgres;
 mod process;
 mod registry;
 mod resp;
