@@ -96,7 +96,8 @@ pub struct DataSpec {
     /// start takes the copy over. Empty where the replication protocol copies by itself.
     #[serde(default)]
     pub copy_command: Vec<String>,
-    /// Run meanwhile in the member that is copied; `{address}` is the other one's.
+    /// Run meanwhile in the member that is copied; `{address}` is the other one's. Empty where its
+    /// server gives the copy itself.
     #[serde(default)]
     pub donate_command: Vec<String>,
     /// Run in a synchronized member, with `client_env`: writes a consistent dump to its output.

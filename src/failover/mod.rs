@@ -7,6 +7,7 @@
 //!
 //! - `edges`: every permitted change of phase, as a table; the documentation's diagram comes from it.
 //! - `group`: the machine. - `elect`: which member may be master, as functions.
+//! - `kinship`: whether one member can follow another, from what both say.
 //! - `dialect`: how a server is asked and told things.
 
 pub mod dialect;
@@ -14,6 +15,7 @@ pub mod edges;
 pub mod elect;
 pub mod event;
 pub mod group;
+pub mod kinship;
 
 pub use edges::{Phase, diagram};
 pub use event::{Account, Action, Event, Joint, Miss, Moment, Seat, Server};

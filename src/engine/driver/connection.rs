@@ -12,6 +12,7 @@ use crate::failover::dialect::{Dialect, Protocol, Reply, ServerCommand};
 
 use super::amqp::Amqp;
 use super::lines::Lines;
+use super::postgres::Postgres;
 use super::resp::{Resp, wire};
 use super::sql::Sql;
 
@@ -22,6 +23,7 @@ pub(super) enum Connection {
     Amqp(Amqp),
     /// Opened anew for every answer: one that is held tells nothing.
     Connect(SocketAddr),
+    Postgres(Box<Postgres>),
 }
 
 /// Why there is no connection.
@@ -49,6 +51,9 @@ impl Connection {
             Protocol::Lines { greeting } => Self::Lines(Lines::open(addr, greeting).await?),
             Protocol::Amqp { user } => Self::Amqp(Amqp::open(addr, user, password).await?),
             Protocol::Connect => Self::Connect(addr),
+            Protocol::Postgres { user, database } => {
+                Self::Postgres(Box::new(Postgres::open(addr, user, database, password).await?))
+            }
         };
         let replies = connection.round_trip(&dialect.login(password)).await?;
         match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
@@ -66,6 +71,7 @@ impl Connection {
             Self::Amqp(amqp) => amqp.ask(commands).await,
             Self::Connect(_) if commands.is_empty() => Ok(Vec::new()),
             Self::Connect(addr) => TcpStream::connect(*addr).await.map(|_| vec![Reply::Nothing]),
+            Self::Postgres(postgres) => postgres.ask(commands).await,
         }
     }
 }

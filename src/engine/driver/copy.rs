@@ -1,5 +1,5 @@
-//! Makes a member a copy of another one: a command in each of their containers, then the end of
-//! the copy's server, whose next start takes the copy over.
+//! Makes a member a copy of another one: a command in its container, and one in the other's where
+//! that has to help, then the end of the copy's server, whose next start takes the copy over.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,12 +31,18 @@ impl Copy {
     pub async fn run(self, events: &mpsc::UnboundedSender<Event>) -> Result<(), String> {
         let (total, size) = watch::channel(0);
         let commands = &self.context.copying;
-        let copy = self.exec(&self.container, &commands.copy, self.from, |line| self.received(line, &size, events));
-        let donate = self.exec(&self.source, &commands.donate, self.to, |line| {
-            if let Some(bytes) = number(line, "size ") {
-                total.send_replace(bytes);
-            }
+        // Either of them knows how large it will be.
+        let sized = |line: &str| number(line, "size ").map(|bytes| total.send_replace(bytes));
+        let copy = self.exec(&self.container, &commands.copy, self.from, |line| {
+            sized(line);
+            self.received(line, &size, events);
         });
+        let donate = async {
+            match commands.donate.is_empty() {
+                true => Ok(()),
+                false => self.exec(&self.source, &commands.donate, self.to, |line| _ = sized(line)).await,
+            }
+        };
         tokio::try_join!(copy, donate)?;
         self.context.runtime.kill(&self.container).await.map_err(|error| chain(&error))
     }

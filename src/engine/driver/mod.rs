@@ -10,6 +10,7 @@ mod connection;
 mod copy;
 mod lines;
 mod link;
+mod postgres;
 mod process;
 mod registry;
 mod resp;

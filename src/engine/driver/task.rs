@@ -121,6 +121,7 @@ impl Task {
         let group = Group::new(Config {
             synchronous: context.synchronous,
             copy_beyond: dialect.copy_beyond(),
+            demotes_live: dialect.demotes_live(),
             ..tuning.group.clone()
         });
         let registry = Registry::new(dialect, context.password.clone(), tuning, events.clone());

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub mod mysql;
+pub mod postgresql;
 pub mod redis;
 pub mod solo;
 
@@ -24,6 +25,8 @@ pub enum Protocol {
     /// MySQL's, one statement after the other; what follows a refused one is not sent. A table
     /// is a list of rows, a row a list of names and values in turn.
     Sql { user: &'static str },
+    /// PostgreSQL's, otherwise as above.
+    Postgres { user: &'static str, database: &'static str },
     /// Lines of text, one for one; before the first the server may greet with one.
     Lines { greeting: Option<&'static str> },
     /// AMQP 0-9-1. Every request is answered with the broker's version.
@@ -91,6 +94,12 @@ pub struct MemberReport {
     pub broken: Option<String>,
     /// Whether its writes wait for a slave; `None` where that cannot be.
     pub guarded: Option<bool>,
+    /// What its data was made from; members of different origins cannot follow each other.
+    pub origin: Option<String>,
+    /// Where earlier lines of writes ended that its own goes on from.
+    pub branches: Vec<Branch>,
+    /// Its log of writes reaches back to here; who is before this cannot follow it.
+    pub oldest: u64,
     /// Seconds behind its upstream, if it tells that itself.
     pub lag_seconds: Option<f64>,
     /// The line of writes it belongs to; positions compare only within one.
@@ -108,6 +117,13 @@ pub struct MemberReport {
     pub version: Option<String>,
     /// Bytes.
     pub used_memory: Option<u64>,
+}
+
+/// The end of an earlier history: what it holds beyond this position belongs to no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    pub history: String,
+    pub position: u64,
 }
 
 /// A slave as its master sees it.
@@ -164,6 +180,11 @@ pub trait Dialect: Send + Sync + 'static {
     fn patience(&self) -> u32 {
         3
     }
+    /// Whether a running master can become a slave. If not, it ends its process when it is told to
+    /// follow, having sent everything it wrote, and its next start is a slave's.
+    fn demotes_live(&self) -> bool {
+        true
+    }
     /// A member without data is copied, not told to follow, when the master is this far;
     /// `None` when following copies.
     fn copy_beyond(&self) -> Option<u64> {
@@ -190,6 +211,7 @@ pub trait Dialect: Send + Sync + 'static {
 pub fn of(name: &str) -> Option<&'static dyn Dialect> {
     match name {
         "mysql" => Some(&mysql::MySql),
+        "postgresql" => Some(&postgresql::PostgreSql),
         "redis" => Some(&redis::Redis),
         name => solo::of(name),
     }

@@ -49,6 +49,8 @@ pub struct Config {
     pub guard_limit: Duration,
     /// [`crate::failover::dialect::Dialect::copy_beyond`].
     pub copy_beyond: Option<u64>,
+    /// [`crate::failover::dialect::Dialect::demotes_live`].
+    pub demotes_live: bool,
 }
 
 // === impl Config ===
@@ -79,6 +81,7 @@ impl Config {
             synchronous: true,
             guard_limit: ms(3_000),
             copy_beyond: None,
+            demotes_live: true,
         }
     }
 }

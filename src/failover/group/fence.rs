@@ -70,12 +70,11 @@ impl Group {
     pub(super) fn demoting(&mut self) -> Option<Phase> {
         let old = self.change.as_ref()?.old;
         let Some(life) = self.members.get(&old).and_then(|member| member.life.as_ref()) else {
-            self.unplanned("container died", None);
-            return Some(Draining);
+            return Some(self.ended());
         };
         let server = life.server;
         let demoted = life.report_asked > self.since || life.command.is_none();
-        if demoted && life.report.as_ref().is_some_and(|report| !report.writable) {
+        if self.config.demotes_live && demoted && life.report.as_ref().is_some_and(|report| !report.writable) {
             return Some(Electing);
         }
         if self.now.since(self.since) >= self.config.handover_limit {
@@ -83,6 +82,19 @@ impl Group {
             self.press();
         }
         None
+    }
+
+    /// The old master's process is gone: as it was told to go, or of itself.
+    fn ended(&mut self) -> Phase {
+        if self.config.demotes_live {
+            self.unplanned("container died", None);
+            return Draining;
+        }
+        let now = self.now;
+        if let Some(change) = &mut self.change {
+            change.fenced = Some(now);
+        }
+        Electing
     }
 
     /// A planned switchover that has become a failure.

@@ -4,6 +4,7 @@
 use crate::failover::dialect::RoleChange;
 use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
 use crate::failover::event::Server;
+use crate::failover::kinship;
 
 use super::Group;
 use super::member::Member;
@@ -51,7 +52,14 @@ impl Group {
         let Some(beyond) = self.config.copy_beyond else { return false };
         let position = self.reign.as_ref().map_or(0, |reign| reign.position);
         let report = self.members.get(&server.index).and_then(Member::report);
-        report.is_some_and(|report| report.broken.is_some() || (report.blank && position > beyond))
+        report.is_some_and(|report| self.estranged(server).is_some() || (report.blank && position > beyond))
+    }
+
+    /// Why following the master cannot help this member.
+    fn estranged(&self, server: Server) -> Option<String> {
+        let report = self.members.get(&server.index).and_then(Member::report)?;
+        let master = self.reign.as_ref().and_then(|reign| self.members.get(&reign.server.index)?.report());
+        report.broken.clone().or_else(|| kinship::estranged(master?, report))
     }
 
     pub(super) fn copy(&mut self) {
@@ -59,11 +67,10 @@ impl Group {
         let from = reign.addr;
         let wanting = self.others().filter(|member| !member.leaving).filter_map(|member| {
             let life = member.life.as_ref().filter(|life| life.free(self.now))?;
-            let diverged = life.report.as_ref().and_then(|report| report.broken.clone());
-            self.wants_copy(life.server).then_some((life.server, diverged))
+            self.wants_copy(life.server).then(|| (life.server, self.estranged(life.server)))
         });
-        for (server, diverged) in wanting.collect::<Vec<_>>() {
-            let why = diverged.unwrap_or_else(|| "it holds no data yet".to_owned());
+        for (server, estranged) in wanting.collect::<Vec<_>>() {
+            let why = estranged.unwrap_or_else(|| "it holds no data yet".to_owned());
             self.note(format!("{} becomes a copy of the master: {why}", self.name(server.index)));
             self.command(server, RoleChange::CopyFrom(from));
         }
