@@ -47,7 +47,9 @@ pub struct CopyCommands {
 pub trait Front: Send + Sync + 'static {
     /// Returns when every proxy thread has reset its sessions and parks new ones.
     async fn gate(&self);
-    async fn open(&self, master: SocketAddr, epoch: u64);
+    /// `acks`: how many slaves the front itself has to see a write on before it passes the reply
+    /// on; `None` where the server does that, or nobody.
+    async fn open(&self, master: SocketAddr, epoch: u64, acks: Option<u32>);
     async fn refuse(&self, why: String);
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
+use crate::failover::dialect;
 use crate::model::observed::{ObservedApp, Purpose, RunState};
 use crate::model::{AppName, Epoch, GroupStatus, Receipt, ServiceName, TcpRoute, TcpState};
 use crate::store::{ActivityRecord, ServiceRecord, Store};
@@ -100,6 +101,7 @@ fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHa
         runtime: inner.runtime.clone(),
         front: Arc::new(RoutedFront {
             route: route.clone(),
+            replication: data.and_then(|data| data.replication.clone()).unwrap_or_default(),
             routes: inner.routes.clone(),
             traffic: inner.traffic.clone(),
         }),
@@ -156,6 +158,15 @@ fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Ve
     of(Purpose::Member).filter_map(member).collect()
 }
 
+/// What a client reads that cannot be led to a master, in its own protocol.
+pub fn refusal(replication: &str, service: &ServiceName, state: &TcpState) -> Arc<[u8]> {
+    let why = match state {
+        TcpState::Refused { why } => format!("{service} has no master: {why}"),
+        _ => format!("{service} has no master that could be reached in time; `dotcloud info {service}` tells more"),
+    };
+    dialect::of(replication).map(|dialect| dialect.refusal(&why)).unwrap_or_default().into()
+}
+
 /// What a front and a ledger belong to.
 #[derive(Clone)]
 struct GroupRoute {
@@ -166,13 +177,16 @@ struct GroupRoute {
 
 struct RoutedFront {
     route: GroupRoute,
+    /// The dialect's name.
+    replication: String,
     routes: Arc<Routes>,
     traffic: Arc<dyn Traffic>,
 }
 
 impl RoutedFront {
     async fn set(&self, state: TcpState) {
-        let route = TcpRoute { app: self.route.app.clone(), service: self.route.service.clone(), state };
+        let refusal = refusal(&self.replication, &self.route.service, &state);
+        let route = TcpRoute { app: self.route.app.clone(), service: self.route.service.clone(), state, refusal };
         let generation = self.routes.set_tcp(self.route.front_port, route);
         self.traffic.applied(generation).await;
     }
@@ -184,8 +198,8 @@ impl Front for RoutedFront {
         self.set(TcpState::Gated).await;
     }
 
-    async fn open(&self, master: SocketAddr, epoch: u64) {
-        self.set(TcpState::Open { master, epoch }).await;
+    async fn open(&self, master: SocketAddr, epoch: u64, acks: Option<u32>) {
+        self.set(TcpState::Open { master, epoch, acks }).await;
     }
 
     async fn refuse(&self, why: String) {

@@ -10,6 +10,7 @@ use crate::store::{AppRecord, ServiceRecord};
 
 use super::app::App;
 use super::fronts::{Wanted, parse_subnet};
+use super::groups;
 use super::inner::Inner;
 use super::ports::routes;
 use super::serving::Serving;
@@ -66,7 +67,11 @@ fn is_dead(container: &&ObservedContainer) -> bool {
 /// Until its driver opens it, a data service's address lets connections wait.
 fn gate_unless_known(inner: &Inner, app: &App, service: &ServiceRecord, front_port: u16) {
     if inner.routes.tcp_state(front_port).is_none() {
-        let route = TcpRoute { app: app.name.clone(), service: service.name.clone(), state: TcpState::Gated };
+        let data = inner.catalog.get(&service.type_name).and_then(|kind| kind.data.as_ref());
+        let replication = data.and_then(|data| data.replication.as_deref()).unwrap_or_default();
+        let (state, name) = (TcpState::Gated, service.name.clone());
+        let refusal = groups::refusal(replication, &name, &state);
+        let route = TcpRoute { app: app.name.clone(), service: name, state, refusal };
         inner.routes.set_tcp(front_port, route);
     }
 }

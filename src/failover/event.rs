@@ -103,6 +103,9 @@ pub enum Action {
         order: u64,
         master: SocketAddr,
         epoch: u64,
+        /// How many slaves the front sees a write on before it passes the reply on; `None` where
+        /// that is not its task.
+        acks: Option<u32>,
     },
     Refuse {
         order: u64,

@@ -72,6 +72,8 @@ struct Front {
     order: u64,
     done: u64,
     gated: bool,
+    /// How many slaves it is to see a write on; `None` where that is not its task.
+    acks: Option<u32>,
 }
 
 /// The master that is open, or was the last to be.

@@ -45,19 +45,29 @@ pub struct TcpRoute {
     pub app: AppName,
     pub service: ServiceName,
     pub state: TcpState,
+    /// What a client that has to be turned away reads before the connection is closed, in the
+    /// protocol of the service. Empty: nothing.
+    pub refusal: Arc<[u8]>,
 }
 
 /// Where new connections of a TCP route go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TcpState {
     /// To this member. A session opened under an older epoch, or to another address, is reset.
-    Open { master: SocketAddr, epoch: u64 },
+    Open {
+        master: SocketAddr,
+        epoch: u64,
+        /// Redis' protocol only: the front holds the reply to a write back until so many slaves
+        /// have the write; 0 for as long as there is nobody to wait for. `None`: the front only
+        /// copies bytes. The number changes without an effect on sessions.
+        acks: Option<u32>,
+    },
     /// To this one instance of a code service, which no other stands in for. Its sessions are
     /// left alone whatever comes after it, until they end or the route goes.
     Instance(Backend),
     /// Sessions are reset; new connections wait (bounded) until the state changes.
     Gated,
-    /// New connections are closed at once; the reason is for the log and `info`.
+    /// New connections are told so and closed; the reason is for the log and `info`.
     Refused { why: String },
 }
 

@@ -125,7 +125,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, post: Post
                 tokio::task::spawn_local(http::serve(worker, visit, stream));
             }
             Duty::Tcp { front_port } => {
-                tokio::task::spawn_local(tcp::serve(worker, stream, front_port));
+                tokio::task::spawn_local(tcp::serve(worker, stream, peer, front_port));
             }
         }
     }

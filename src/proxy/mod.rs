@@ -3,6 +3,7 @@
 //! ```text
 //! HTTP:  accept -> route(host) -> pick -> forward     http.rs, service.rs, forward.rs
 //! TCP:   accept -> master(port) -> copy               tcp.rs, pump.rs
+//!                              -> hold replies back   resp.rs, where writes wait for slaves
 //! UDP:   receive -> session(client) -> instance(port) udp.rs
 //! ```
 //!
@@ -21,6 +22,7 @@ mod attempts;
 mod backend;
 mod config;
 mod error;
+mod farewell;
 mod forward;
 mod head;
 mod health;
@@ -33,6 +35,7 @@ mod pool;
 mod pump;
 mod reply;
 mod report;
+mod resp;
 mod service;
 mod shard;
 mod table;
@@ -60,7 +63,7 @@ pub use error::ProxyError;
 pub use health::{BackendFailure, FailureKind};
 pub use listen::{Allow, ListenerId, Listening};
 pub use report::{BackendReport, HttpReport, ProxyReport, TcpReport, UdpReport};
-pub use tcp::TcpMilestones;
+pub use tcp::{TcpConnection, TcpMilestones};
 
 use backend::LiveBackend;
 use listen::{Duty, Post};
@@ -202,6 +205,25 @@ impl Proxy {
     pub fn milestones(&self, front_port: u16) -> Option<watch::Receiver<TcpMilestones>> {
         let registry = self.registry();
         registry.current().tcp(front_port).map(|live| live.front.milestones.subscribe())
+    }
+
+    /// The open sessions of a front port, oldest first, as each thread tells of its own.
+    pub async fn connections(&self, front_port: u16) -> Vec<TcpConnection> {
+        let mut all = Vec::new();
+        for thread in &self.inner.threads {
+            let (done, answer) = oneshot::channel();
+            if thread.orders.send(Order::List { front_port, done }).is_ok() {
+                all.extend(answer.await.unwrap_or_default());
+            }
+        }
+        all.sort_by_key(|connection| connection.since);
+        all
+    }
+
+    /// One front port's counts; `None` when no table lists it.
+    pub fn tcp_report(&self, front_port: u16) -> Option<TcpReport> {
+        let registry = self.registry();
+        registry.current().tcp(front_port).map(|live| report::of_front(front_port, live))
     }
 
     // --- listeners

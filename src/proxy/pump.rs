@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::tcp::TcpFront;
+use super::tcp::{Passed, TcpFront};
 
 /// Small copies are best for the small messages of databases.
 const BUFFER: usize = 8 * 1024;
@@ -22,6 +22,7 @@ pub(super) struct Tally<'a> {
     front: &'a TcpFront,
     thread: usize,
     epoch: u64,
+    session: &'a Passed,
     stage: Cell<Stage>,
 }
 
@@ -33,7 +34,7 @@ enum Stage {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Direction {
+pub(super) enum Direction {
     ToMaster,
     ToClient,
 }
@@ -107,11 +108,11 @@ async fn bulk(from: &TcpStream, to: &TcpStream, tally: &Tally<'_>, direction: Di
 // === impl Tally ===
 
 impl<'a> Tally<'a> {
-    pub fn new(front: &'a TcpFront, thread: usize, epoch: u64) -> Self {
-        Self { front, thread, epoch, stage: Cell::new(Stage::Silent) }
+    pub fn new(front: &'a TcpFront, thread: usize, epoch: u64, session: &'a Passed) -> Self {
+        Self { front, thread, epoch, session, stage: Cell::new(Stage::Silent) }
     }
 
-    fn passed(&self, direction: Direction, count: usize) {
+    pub fn passed(&self, direction: Direction, count: usize) {
         let counts = self.front.counts.of(self.thread);
         match (direction, self.stage.get()) {
             (Direction::ToMaster, Stage::Silent) => self.stage.set(Stage::Asked),
@@ -122,8 +123,14 @@ impl<'a> Tally<'a> {
             _ => {}
         }
         match direction {
-            Direction::ToMaster => counts.to_master.add(count as u64),
-            Direction::ToClient => counts.to_client.add(count as u64),
+            Direction::ToMaster => {
+                counts.to_master.add(count as u64);
+                self.session.to_master.update(|sum| sum + count as u64);
+            }
+            Direction::ToClient => {
+                counts.to_client.add(count as u64);
+                self.session.to_client.update(|sum| sum + count as u64);
+            }
         }
     }
 }

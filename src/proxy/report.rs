@@ -68,6 +68,8 @@ pub struct TcpReport {
     pub connections: u64,
     /// Connections turned away.
     pub refused: u64,
+    /// Sessions reset because the master had changed, or was about to.
+    pub cut: u64,
     pub bytes_to_master: u64,
     pub bytes_to_client: u64,
 }
@@ -151,7 +153,7 @@ fn of_backend(live: &LiveBackend) -> BackendReport {
     }
 }
 
-fn of_front(front_port: u16, live: &LiveTcp) -> TcpReport {
+pub(super) fn of_front(front_port: u16, live: &LiveTcp) -> TcpReport {
     let counts = &live.front.counts;
     // Closed first: a session that ends in between must not make the difference negative.
     let closed = counts.sum(|counts| &counts.closed);
@@ -164,6 +166,7 @@ fn of_front(front_port: u16, live: &LiveTcp) -> TcpReport {
         parked: live.front.parked.load(Ordering::Relaxed) as u64,
         connections: opened,
         refused: counts.sum(|counts| &counts.refused),
+        cut: counts.sum(|counts| &counts.cut),
         bytes_to_master: counts.sum(|counts| &counts.to_master),
         bytes_to_client: counts.sum(|counts| &counts.to_client),
     }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant as WallInstant};
+use std::time::{Duration, Instant as WallInstant, SystemTime};
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -21,7 +21,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::model::TcpState;
 
 use super::listen::{prepare, reset_on_close};
+use super::farewell;
 use super::pump::{self, Tally};
+use super::resp;
 use super::shard::{Count, Shards};
 use super::table::LiveTable;
 use super::worker::Worker;
@@ -45,6 +47,8 @@ pub(super) struct TcpCounts {
     pub closed: Count,
     /// Connections that never became a session.
     pub refused: Count,
+    /// Sessions with a master that a new table ended.
+    pub cut: Count,
     pub to_master: Count,
     pub to_client: Count,
 }
@@ -62,7 +66,8 @@ pub struct TcpMilestones {
 /// Where a session leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Goal {
-    Master { addr: SocketAddr, epoch: u64 },
+    /// `waits`: replies to writes are held back, as long as the table says so.
+    Master { addr: SocketAddr, epoch: u64, waits: bool },
     Instance { addr: SocketAddr },
 }
 
@@ -77,7 +82,36 @@ struct Session {
     front_port: u16,
     front: Arc<TcpFront>,
     goal: Goal,
+    peer: SocketAddr,
+    since: SystemTime,
+    passed: Rc<Passed>,
     task: JoinHandle<()>,
+}
+
+/// One session's bytes so far.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    pub to_master: Cell<u64>,
+    pub to_client: Cell<u64>,
+}
+
+/// An open session of a front port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpConnection {
+    pub peer: SocketAddr,
+    pub since: SystemTime,
+    /// 0 for one with an instance of a code service.
+    pub epoch: u64,
+    pub bytes_to_master: u64,
+    pub bytes_to_client: u64,
+}
+
+/// A connection that has found where it leads.
+struct Opened {
+    front_port: u16,
+    front: Arc<TcpFront>,
+    goal: Goal,
+    peer: SocketAddr,
 }
 
 /// A session's two sockets. Dropped before the session ended well, they are reset.
@@ -92,22 +126,31 @@ struct Entry {
     worker: Rc<Worker>,
     front: Arc<TcpFront>,
     id: u64,
+    front_port: u16,
+    goal: Goal,
+    passed: Rc<Passed>,
 }
 
 /// A connection in the waiting room.
 struct Parked(Arc<TcpFront>);
 
 /// Serves one connection to a front port: finds it a master, then leaves it to a session.
-pub(super) async fn serve(worker: Rc<Worker>, client: TcpStream, front_port: u16) {
+pub(super) async fn serve(worker: Rc<Worker>, client: TcpStream, peer: SocketAddr, front_port: u16) {
     let Some((front, goal, master)) = find_master(&worker, &client, front_port).await else {
-        if let Some(live) = worker.table().tcp(front_port) {
-            live.front.counts.of(worker.index).refused.add(1);
-        }
-        return;
+        return refuse(&worker, client, front_port).await;
     };
     // No await since the goal was compared with the table: the session is on the books
     // before the next table can be adopted.
-    worker.sessions.begin(&worker, front_port, front, goal, Ends { client, master, ended_well: false });
+    let ends = Ends { client, master, ended_well: false };
+    worker.sessions.begin(&worker, &Opened { front_port, front, goal, peer }, ends);
+}
+
+async fn refuse(worker: &Worker, client: TcpStream, front_port: u16) {
+    let words = worker.table().tcp(front_port).map(|live| {
+        live.front.counts.of(worker.index).refused.add(1);
+        Arc::clone(&live.route.refusal)
+    });
+    farewell::say(client, words.as_deref().unwrap_or_default()).await;
 }
 
 /// A connection to the current master, or `None` when the client has to be turned away.
@@ -186,7 +229,10 @@ fn is_allowed(table: &LiveTable, session: &Session) -> bool {
 impl Goal {
     fn of(state: &TcpState) -> Option<Self> {
         match state {
-            TcpState::Open { master, epoch } => Some(Self::Master { addr: *master, epoch: *epoch }),
+            // How many slaves a write waits for is no reason to cut a session.
+            TcpState::Open { master, epoch, acks } => {
+                Some(Self::Master { addr: *master, epoch: *epoch, waits: acks.is_some() })
+            }
             TcpState::Instance(backend) => Some(Self::Instance { addr: backend.addr }),
             TcpState::Gated | TcpState::Refused { .. } => None,
         }
@@ -210,28 +256,47 @@ impl Goal {
 // === impl Sessions ===
 
 impl Sessions {
-    fn begin(&self, worker: &Rc<Worker>, front_port: u16, front: Arc<TcpFront>, goal: Goal, ends: Ends) {
+    fn begin(&self, worker: &Rc<Worker>, opened: &Opened, ends: Ends) {
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
-        front.opened(worker.index, goal.epoch());
-        let entry = Entry { worker: Rc::clone(worker), front: Arc::clone(&front), id };
-        let task = tokio::task::spawn_local(run(entry, goal.epoch(), ends));
-        self.running.borrow_mut().insert(id, Session { front_port, front, goal, task });
+        let (front_port, goal, peer, passed) = (opened.front_port, opened.goal, opened.peer, Rc::<Passed>::default());
+        opened.front.opened(worker.index, goal.epoch());
+        let front = || Arc::clone(&opened.front);
+        let entry = Entry { worker: Rc::clone(worker), front: front(), id, front_port, goal, passed: passed.clone() };
+        let task = tokio::task::spawn_local(run(entry, ends));
+        let session = Session { front_port, front: front(), goal, peer, since: SystemTime::now(), passed, task };
+        self.running.borrow_mut().insert(id, session);
+    }
+
+    /// This thread's open sessions of a front port.
+    pub fn list(&self, front_port: u16) -> Vec<TcpConnection> {
+        let running = self.running.borrow();
+        running.values().filter(|session| session.front_port == front_port).map(TcpConnection::of).collect()
     }
 
     /// Ends the sessions that the table does not allow; they are gone when the returned
     /// tasks are.
-    pub fn cut_forbidden(&self, table: &LiveTable) -> Vec<JoinHandle<()>> {
+    pub fn cut_forbidden(&self, thread: usize, table: &LiveTable) -> Vec<JoinHandle<()>> {
         let forbidden = |_: &u64, session: &mut Session| !is_allowed(table, session);
-        let cut: Vec<_> = self.running.borrow_mut().extract_if(forbidden).map(|(_, session)| session.task).collect();
-        cut.iter().for_each(JoinHandle::abort);
-        cut
+        let cut = |(_, session): (u64, Session)| {
+            if matches!(session.goal, Goal::Master { .. }) {
+                session.front.counts.of(thread).cut.add(1);
+            }
+            session.task.abort();
+            session.task
+        };
+        self.running.borrow_mut().extract_if(forbidden).map(cut).collect()
     }
 }
 
-async fn run(entry: Entry, epoch: u64, mut ends: Ends) {
-    let tally = Tally::new(&entry.front, entry.worker.index, epoch);
-    match pump::join(&mut ends.client, &mut ends.master, &tally).await {
+async fn run(entry: Entry, mut ends: Ends) {
+    let tally = Tally::new(&entry.front, entry.worker.index, entry.goal.epoch(), &entry.passed);
+    let (client, master) = (&mut ends.client, &mut ends.master);
+    let joined = match entry.goal {
+        Goal::Master { waits: true, .. } => resp::join(client, master, &tally, || entry.acks()).await,
+        _ => pump::join(client, master, &tally).await,
+    };
+    match joined {
         Ok(()) => ends.ended_well = true,
         Err(error) => tracing::trace!(%error, "session broke"),
     }
@@ -267,6 +332,28 @@ impl TcpFront {
             }
             first
         });
+    }
+}
+
+impl TcpConnection {
+    fn of(session: &Session) -> Self {
+        Self {
+            peer: session.peer,
+            since: session.since,
+            epoch: session.goal.epoch(),
+            bytes_to_master: session.passed.to_master.get(),
+            bytes_to_client: session.passed.to_client.get(),
+        }
+    }
+}
+
+impl Entry {
+    /// How many slaves a write waits for at this moment; `None` when the table leads elsewhere.
+    fn acks(&self) -> Option<u32> {
+        match self.worker.table().tcp(self.front_port)?.route.state {
+            TcpState::Open { acks, .. } => acks,
+            _ => None,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::health::BackendFailure;
 use super::listen::{self, Allow, ListenerId, Post};
 use super::pool::Pool;
 use super::table::LiveTable;
-use super::tcp::Sessions;
+use super::tcp::{Sessions, TcpConnection};
 use super::udp;
 
 /// What all threads may read.
@@ -44,6 +44,11 @@ pub(super) enum Order {
     Unlisten {
         id: ListenerId,
         done: oneshot::Sender<()>,
+    },
+    /// List the open sessions of a front port.
+    List {
+        front_port: u16,
+        done: oneshot::Sender<Vec<TcpConnection>>,
     },
     /// End everything that runs on this backend (serial).
     Abort {
@@ -142,7 +147,7 @@ impl Worker {
     /// Works by a new table. When this returns, no forbidden TCP session holds a socket any
     /// more and every later choice is made from the new table.
     async fn adopt(&self, table: Arc<LiveTable>) {
-        let cut = self.sessions.cut_forbidden(&table);
+        let cut = self.sessions.cut_forbidden(self.index, &table);
         self.pool.retain(table.routes().flat_map(|route| &route.backends).map(|backend| backend.serial));
         self.table.replace(Rc::new(table));
         self.changed.notify_waiters();
@@ -165,6 +170,7 @@ impl Worker {
                 self.unlisten(id).await;
                 let _ = done.send(());
             }
+            Order::List { front_port, done } => drop(done.send(self.sessions.list(front_port))),
             Order::Abort { serial } => self.pool.abort(serial),
             Order::Stop => {}
         }

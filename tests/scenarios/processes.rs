@@ -126,7 +126,7 @@ impl Front for TestFront {
         self.0.send_replace(Told::Gated);
     }
 
-    async fn open(&self, master: SocketAddr, epoch: u64) {
+    async fn open(&self, master: SocketAddr, epoch: u64, _acks: Option<u32>) {
         self.0.send_replace(Told::Open(master, epoch));
     }
 

@@ -27,7 +27,7 @@ const LOOKS: u32 = 40;
 /// What the front is to do, in order.
 enum FrontOrder {
     Gate,
-    Open(SocketAddr, u64),
+    Open(SocketAddr, u64, Option<u32>),
     Refuse(String),
 }
 
@@ -122,6 +122,7 @@ impl Task {
             synchronous: context.synchronous,
             copy_beyond: dialect.copy_beyond(),
             demotes_live: dialect.demotes_live(),
+            guards_at_front: dialect.guards_at_front(),
             ..tuning.group.clone()
         });
         let registry = Registry::new(dialect, context.password.clone(), tuning, events.clone());
@@ -221,7 +222,9 @@ impl Task {
             Action::Load => self.load(),
             Action::Commit(epoch) => self.commit(epoch),
             Action::Gate { order } => self.order_front(order, FrontOrder::Gate),
-            Action::Open { order, master, epoch } => self.order_front(order, FrontOrder::Open(master, epoch)),
+            Action::Open { order, master, epoch, acks } => {
+                self.order_front(order, FrontOrder::Open(master, epoch, acks));
+            }
             Action::Refuse { order, why } => self.order_front(order, FrontOrder::Refuse(why)),
             Action::Kill(server) => self.kill(server),
             Action::Ping(server) => self.registry.send(server, Request::Ping),
@@ -355,7 +358,7 @@ async fn move_front(
     while let Some((number, order)) = orders.recv().await {
         match order {
             FrontOrder::Gate => context.front.gate().await,
-            FrontOrder::Open(master, epoch) => context.front.open(master, epoch).await,
+            FrontOrder::Open(master, epoch, acks) => context.front.open(master, epoch, acks).await,
             FrontOrder::Refuse(why) => context.front.refuse(why).await,
         }
         let _ = events.send(Event::FrontMoved(number));

@@ -200,6 +200,11 @@ pub trait Dialect: Send + Sync + 'static {
     fn ledger(&self, _name: &str, _step: LedgerStep) -> Vec<ServerCommand> {
         Vec::new()
     }
+    /// Whether it is the front that holds the reply to a write back until a slave has the write,
+    /// because the server would not.
+    fn guards_at_front(&self) -> bool {
+        false
+    }
     /// What makes a running server use a container limited to so many bytes.
     fn tune(&self, _memory: u64) -> Vec<ServerCommand> {
         Vec::new()

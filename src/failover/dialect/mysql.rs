@@ -79,6 +79,21 @@ impl Dialect for MySql {
         Some(COPY_BEYOND)
     }
 
+    /// An error in place of the greeting, with the code of a server that shuts down: drivers take
+    /// it for a lost connection (08S01), which may be tried again. Before the greeting errors
+    /// have no SQL state.
+    fn refusal(&self, why: &str) -> Vec<u8> {
+        const SERVER_SHUTDOWN: u16 = 1053;
+        let text: String = why.chars().take(500).collect();
+        let mut packet = vec![0xff];
+        packet.extend_from_slice(&SERVER_SHUTDOWN.to_le_bytes());
+        packet.extend_from_slice(text.as_bytes());
+        // The length in three bytes, then the number of the packet.
+        let mut bytes = (packet.len() as u32).to_le_bytes().to_vec();
+        bytes.extend(packet);
+        bytes
+    }
+
     /// Half of what the server's own needs leave.
     fn tune(&self, memory: u64) -> Vec<ServerCommand> {
         let pool = (memory / 2).saturating_sub(64 * MIB).max(16 * MIB) / MIB * MIB;

@@ -54,10 +54,21 @@ impl Dialect for Redis {
             }
             RoleChange::PauseWrites => vec!["CLIENT PAUSE 2000 WRITE".to_owned()],
             RoleChange::ResumeWrites => vec!["CLIENT UNPAUSE".to_owned()],
-            // A replica copies by following, and no write waits for one.
+            // A replica copies by following, and it is the front that waits for one.
             RoleChange::Guard(_) | RoleChange::CopyFrom(_) => Vec::new(),
         };
         words.iter().map(|text| ServerCommand::words(text)).collect()
+    }
+
+    /// A client would have to ask with `WAIT` after each write, which plain ones do not.
+    fn guards_at_front(&self) -> bool {
+        true
+    }
+
+    /// Clients take it for the answer to their first command. The code is what Redis itself says
+    /// of a slave without a master; clients know it as a reason to come again.
+    fn refusal(&self, why: &str) -> Vec<u8> {
+        format!("-MASTERDOWN {}\r\n", why.replace(['\r', '\n'], " ")).into_bytes()
     }
 }
 

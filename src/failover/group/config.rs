@@ -28,6 +28,9 @@ pub struct Config {
     pub ask_at_once: Duration,
     /// How long the replicas may read what the old master sent.
     pub drain_limit: Duration,
+    /// How long a slave that was in step may take to say how far it is, where writes wait for a
+    /// slave: it may be the only one that has the last of them.
+    pub voice_limit: Duration,
     /// How long a switchover that was asked for waits for somebody who can take over.
     pub wish_limit: Duration,
     /// How long a planned switchover waits for the replica, with writes held back.
@@ -47,6 +50,8 @@ pub struct Config {
     pub synchronous: bool,
     /// How long the only slave may be without its link before writes no longer wait for it.
     pub guard_limit: Duration,
+    /// [`crate::failover::dialect::Dialect::guards_at_front`].
+    pub guards_at_front: bool,
     /// [`crate::failover::dialect::Dialect::copy_beyond`].
     pub copy_beyond: Option<u64>,
     /// [`crate::failover::dialect::Dialect::demotes_live`].
@@ -71,6 +76,7 @@ impl Config {
             ask_soon: ms(20),
             ask_at_once: ms(4),
             drain_limit: ms(250),
+            voice_limit: ms(1_000),
             wish_limit: ms(3_000),
             handover_limit: ms(1_000),
             gate_limit: ms(500),
@@ -80,6 +86,7 @@ impl Config {
             retry: ms(500),
             synchronous: true,
             guard_limit: ms(3_000),
+            guards_at_front: false,
             copy_beyond: None,
             demotes_live: true,
         }

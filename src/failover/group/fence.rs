@@ -1,9 +1,11 @@
 //! Gate, fence, drain: nobody is promoted before the old master cannot accept a write and
 //! its slaves have read what it sent.
 
+use std::time::Duration;
+
 use crate::failover::dialect::RoleChange;
 use crate::failover::edges::Phase::{self, *};
-use crate::failover::event::Server;
+use crate::failover::event::{Moment, Server};
 
 use super::member::Member;
 use super::{Change, Commit, Group, Kind};
@@ -130,8 +132,19 @@ impl Group {
             self.unplanned("container died", None);
             self.enter_draining();
         }
-        let drained = self.undrained().is_empty() || self.now.since(self.since) >= self.config.drain_limit;
-        drained.then_some(Electing)
+        let drained = self.undrained().is_empty() && !self.awaits_voice(self.voices_since());
+        (drained || self.now.since(self.since) >= self.drain_limit()).then_some(Electing)
+    }
+
+    /// Reports asked for earlier do not count in an election.
+    fn voices_since(&self) -> Moment {
+        self.change.as_ref().and_then(|change| change.fenced).unwrap_or(self.since)
+    }
+
+    /// How long the replicas may read, and be waited for to say how far they are.
+    pub(super) fn drain_limit(&self) -> Duration {
+        let patient = self.awaits_voice(self.voices_since());
+        if patient { self.config.voice_limit } else { self.config.drain_limit }
     }
 
     /// Replicas of the old master that have not yet said that their link is down.

@@ -1,9 +1,27 @@
-//! Dialects that can: writes wait for a slave while there is one, and a member that following
-//! does not help becomes a copy of the master.
+//! Writes wait for a slave while there is one, and a member that following does not help becomes
+//! a copy of the master.
+//!
+//! Where the server cannot wait by itself (Redis), the front does: it passes the reply to a write
+//! on when the server says that so many slaves have it. That, together with the election, is why
+//! no acknowledged write is lost with the master:
+//!
+//! - A slave's acknowledgement is a position of its own. It covers everything the master wrote
+//!   before, because a slave receives one stream in one order.
+//! - The gate comes first: no reply is passed on after it. The old master's process is dead
+//!   before anybody's position is asked for, so that positions no longer grow when they are
+//!   compared, but for what is still being read (the drain).
+//! - The slave that acknowledged is fit: it follows the old master, in its history, and has at
+//!   least what the master was last seen to have or is named with the reason why not. The
+//!   election takes the furthest of the fit ones, which is at least as far.
+//! - The election waits longer for slaves that were in step and have not spoken yet, because the
+//!   acknowledging one may be among them (`Group::awaits_voice`).
+//!
+//! What is left is two failures at once: the master, and the slave that acknowledged. Nor is there
+//! a promise while the wait is lifted, which `info` calls degraded.
 
 use crate::failover::dialect::RoleChange;
 use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
-use crate::failover::event::Server;
+use crate::failover::event::{Action, Moment, Server};
 use crate::failover::kinship;
 
 use super::Group;
@@ -12,6 +30,9 @@ use super::member::Member;
 impl Group {
     /// Tells the open master whether its writes are to wait.
     pub(super) fn guard(&mut self) {
+        if self.config.guards_at_front {
+            return self.guard_at_front();
+        }
         let Some(reign) = self.reign.as_ref().filter(|_| matches!(self.phase, Steady | Suspect | Repointing)) else {
             return;
         };
@@ -26,6 +47,25 @@ impl Group {
         }
     }
 
+    /// Tells the front when the number of slaves that a write waits for is another one.
+    fn guard_at_front(&mut self) {
+        let open = matches!(self.phase, Steady | Suspect | Repointing) && !self.front.gated;
+        let (Some(master), Some(epoch)) = (self.reign.as_ref().map(|reign| reign.addr), self.epoch()) else { return };
+        let acks = self.acks();
+        if open && acks != self.front.acks {
+            self.front.order += 1;
+            self.front.acks = acks;
+            self.actions.push(Action::Open { order: self.front.order, master, epoch: epoch.number, acks });
+        }
+    }
+
+    /// How many slaves the front is to see a write on.
+    pub(super) fn acks(&self) -> Option<u32> {
+        let wished = self.config.guards_at_front && self.config.synchronous;
+        let already = self.front.acks.is_some_and(|acks| acks > 0);
+        wished.then(|| u32::from(self.others().any(|member| self.guards(member, already))))
+    }
+
     /// Whether writes may wait for this slave. It has to be in step to begin with, or to have been
     /// with the master before this one. Then a link that breaks for a moment, or is still to be
     /// made, holds writes back rather than leaving them to the master alone.
@@ -37,14 +77,30 @@ impl Group {
         let lately = life.followed.is_some_and(|at| self.now.since(at) < self.config.guard_limit);
         let upstream = report.and_then(|report| report.upstream);
         let ours = upstream.is_some() && upstream == self.reign.as_ref().map(|reign| reign.addr);
-        report.is_some() && if already || self.phase == Repointing { lately } else { ours && life.follows() }
+        // The front asks the server itself who has what: a link is enough to begin with.
+        let linked = self.config.guards_at_front && ours && report.is_some_and(|report| report.link_up);
+        let begins = if already || self.phase == Repointing { lately } else { ours && life.follows() };
+        report.is_some() && (begins || (self.phase == Repointing && linked))
     }
 
     /// Why writes that should wait for a slave do not.
     pub(super) fn unguarded(&self) -> Option<String> {
         let master = self.reign.as_ref().and_then(|reign| self.members.get(&reign.server.index)?.report());
-        let degraded = self.config.synchronous && master?.guarded == Some(false) && self.others().count() > 0;
+        let guarded = if self.config.guards_at_front { self.front.acks.map(|acks| acks > 0) } else { master?.guarded };
+        let degraded = self.config.synchronous && guarded == Some(false) && self.others().count() > 0;
         degraded.then(|| "degraded: no slave is in step, so that writes are on the master alone".to_owned())
+    }
+
+    /// Whether a slave that was in step, and may be the one that acknowledged the last writes, has
+    /// not spoken since the fence.
+    pub(super) fn awaits_voice(&self, fresh: Moment) -> bool {
+        let Some(change) = self.change.as_ref().filter(|_| self.config.synchronous) else { return false };
+        let silent = |member: &&Member| {
+            let lately = |at: Moment| change.detected.since(at) < self.config.guard_limit;
+            let life = member.life.as_ref().filter(|life| life.followed.is_some_and(lately));
+            life.is_some_and(|life| life.report_asked < fresh)
+        };
+        self.members.values().filter(|member| member.index != change.old).any(|member| silent(&member))
     }
 
     /// A member that following the master does not help, or that would take longer for it.

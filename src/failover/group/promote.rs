@@ -149,8 +149,10 @@ impl Group {
         }
         self.front.order += 1;
         self.front.gated = false;
-        let (order, epoch) = (self.front.order, chosen.epoch.number);
-        self.actions.push(Action::Open { order, master: chosen.addr, epoch });
+        self.front.acks = None;
+        self.front.acks = self.acks();
+        let (order, epoch, acks) = (self.front.order, chosen.epoch.number, self.front.acks);
+        self.actions.push(Action::Open { order, master: chosen.addr, epoch, acks });
     }
 }
 

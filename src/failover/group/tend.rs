@@ -49,7 +49,7 @@ impl Group {
             Gating => Some(config.gate_limit),
             Fencing => Some(config.retry),
             Draining if matches!(self.kind_of_change(), Some(Kind::Handover(_))) => Some(config.handover_limit),
-            Draining => Some(config.drain_limit),
+            Draining => Some(self.drain_limit()),
             Repointing => Some(config.repoint_limit),
             _ => None,
         }

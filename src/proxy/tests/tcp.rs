@@ -46,7 +46,7 @@ impl Master {
     }
 
     fn open(&self, epoch: u64) -> TcpState {
-        TcpState::Open { master: self.addr, epoch }
+        TcpState::Open { master: self.addr, epoch, acks: None }
     }
 }
 
@@ -126,7 +126,7 @@ async fn an_acknowledged_gate_has_reset_every_session_on_both_sides() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_is_under_way_reaches_the_old_master_after_the_acknowledgement() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let state = TcpState::Open { master: listener.local_addr().unwrap(), epoch: 1 };
+    let state = TcpState::Open { master: listener.local_addr().unwrap(), epoch: 1, acks: None };
     let front = TcpFront::start(quick(), state).await;
     let mut sockets = Vec::new();
     for _ in 0..64 {
@@ -209,7 +209,7 @@ async fn refused_routes_close_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_does_not_accept_yet_is_dialled_again() {
     let addr = dead_addr().await;
-    let front = TcpFront::start(quick(), TcpState::Open { master: addr, epoch: 1 }).await;
+    let front = TcpFront::start(quick(), TcpState::Open { master: addr, epoch: 1, acks: None }).await;
     let mut session = front.connect().await;
     while front.proxy.report().tcp[0].parked == 0 {
         tokio::task::yield_now().await;
@@ -224,7 +224,7 @@ async fn a_master_that_does_not_accept_yet_is_dialled_again() {
 async fn bulk_data_arrives_whole_and_half_closed_sides_still_answer() {
     const SIZE: usize = 20 << 20;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let state = TcpState::Open { master: listener.local_addr().unwrap(), epoch: 1 };
+    let state = TcpState::Open { master: listener.local_addr().unwrap(), epoch: 1, acks: None };
     let front = TcpFront::start(quick(), state).await;
     let sink = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();

@@ -57,7 +57,7 @@ impl Simulator {
             }
             Action::Commit(epoch) => self.soon(500, 20 * MS, Thing::Commit(daemon, epoch)),
             Action::Gate { order } => self.move_front(order, None),
-            Action::Open { order, master, epoch } => self.move_front(order, Some((master, epoch))),
+            Action::Open { order, master, epoch, .. } => self.move_front(order, Some((master, epoch))),
             Action::Refuse { order, .. } => self.move_front(order, None),
             Action::Kill(server) => {
                 self.tell(format!("kill {server:?}"));
