@@ -15,6 +15,8 @@
 //! | `POST A/live` | a tar of changed files | stream of `{"object": {"status": "instance", …}}`, ends with `served`, `failed` or `build`: see [`crate::api::types::LiveEvent`] |
 //! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
 //! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
+//! | `POST A/services/SVC/ledger` | `{"lasts_ms"?, "writers"?}` | stream of `{"object": {"status": "progress", …}}`, ends with `report` or `failed`: see [`crate::api::types::LedgerEvent`] |
+//! | `DELETE A/services/SVC/ledger` | | 204; the ledger ends now, its report comes over that stream |
 //! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
 //! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
 //! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
@@ -40,6 +42,7 @@ mod exec;
 mod extract;
 mod fault;
 mod instance;
+mod ledger;
 mod listen;
 mod live;
 mod log;
@@ -86,6 +89,7 @@ fn tree() -> Router<Api> {
         .merge(instance::routes())
         .merge(deployment::routes())
         .merge(environment::routes())
+        .merge(ledger::routes())
         .merge(live::routes())
         .merge(log::routes())
         .merge(upload::routes())

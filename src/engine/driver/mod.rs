@@ -11,6 +11,7 @@ mod link;
 mod process;
 mod registry;
 mod resp;
+mod session;
 mod sql;
 mod task;
 
@@ -21,6 +22,7 @@ use crate::failover::Config;
 use crate::model::GroupStatus;
 
 use super::group::{GroupContext, ObservedMember};
+pub(super) use session::{Session, SessionError};
 
 /// Why a switchover that was asked for did not take place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
