@@ -92,6 +92,13 @@ mod tests {
         let rows: Vec<_> = std::iter::once(row(["time", "category", "action", "application.service (details)"]))
             .chain(records.iter().map(line))
             .collect();
-        insta::assert_snapshot!(with_receipts(&table(&rows), &records), @"");
+        insta::assert_snapshot!(with_receipts(&table(&rows), &records), @r"
+        time                 category  action    application.service (details)
+        2013-01-02 03:04:05  failover  failover  ramen.db (from=db.0 to=db.1)
+            fenced 3 ms, promoted 22 ms, opened 22 ms, first write 31 ms, db.0 resynchronised 412 ms
+            chosen because db.1 is the most advanced replica, at 9001
+            2 of 20124 acknowledged writes lost, by a ledger
+        2013-01-02 03:04:05  failover  older     ramen.db (from=db.0 to=db.1)
+        ");
     }
 }

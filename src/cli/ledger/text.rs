@@ -86,7 +86,18 @@ mod tests {
             "failovers": [{"epoch": 4, "acknowledged": 20_124, "lost": 3}],
         }))
         .unwrap();
-        insta::assert_snapshot!(report(&db, &told), @"");
+        insta::assert_snapshot!(report(&db, &told), @r"
+        written       40212
+        acknowledged  40210
+        unanswered    2      neither acknowledged nor lost
+        present       40209  found at the end
+        lost          3      acknowledged and not found
+
+        outage at  lasted      because                     acknowledged before  of these lost
+        9.4 s      61 ms       failover to db.1 (epoch 4)  20124                3
+        12.0 s     3 ms        the connection was cut      -                    -
+        30.0 s     to the end  the connection was cut      -                    -
+        ");
         let resumed = LedgerEvent::Resumed(told.outages[0].clone());
         assert_eq!(happened(&db, &resumed), "db.1 is master now, 61 ms without an acknowledgement");
     }

@@ -167,7 +167,9 @@ mod tests {
         let mut book = Book::default();
         for number in [3, 4] {
             let seat = book.join(epoch(number));
-            (0..10).for_each(|now| drop(write(&mut book, seat, now)));
+            for now in 0..10 {
+                write(&mut book, seat, now);
+            }
             book.interrupt();
         }
         book.next();
