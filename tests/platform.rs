@@ -20,6 +20,8 @@ mod folders;
 mod homes;
 #[path = "platform/inner.rs"]
 mod inner;
+#[path = "platform/ledger.rs"]
+mod ledger;
 #[path = "platform/life.rs"]
 mod life;
 #[path = "platform/live.rs"]

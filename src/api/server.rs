@@ -18,6 +18,8 @@
 //! | `GET A/services/SVC/mail` | | the mails a service has caught, oldest first; `/N` and `/N/raw` are one of them |
 //! | `DELETE A/services/SVC/mail` | | `{"object": {"removed": n}}` |
 //! | `GET`, `PUT A/services/SVC/mail/relay` | `{"allowed": bool}` | whether mails are handed on, and to whom |
+//! | `POST A/services/SVC/ledger` | `{"lasts_ms"?, "writers"?}` | stream of `{"object": {"status": "progress", …}}`, ends with `report` or `failed`: see [`crate::api::types::LedgerEvent`] |
+//! | `DELETE A/services/SVC/ledger` | | 204; the ledger ends now, its report comes over that stream |
 //! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
 //! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
 //! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
@@ -43,6 +45,7 @@ mod exec;
 mod extract;
 mod fault;
 mod instance;
+mod ledger;
 mod listen;
 mod live;
 mod log;
@@ -90,6 +93,7 @@ fn tree() -> Router<Api> {
         .merge(instance::routes())
         .merge(deployment::routes())
         .merge(environment::routes())
+        .merge(ledger::routes())
         .merge(live::routes())
         .merge(log::routes())
         .merge(mail::routes())

@@ -7,6 +7,7 @@
 mod application;
 mod deployment;
 mod frame;
+mod ledger;
 mod live;
 mod machine;
 mod mail;
@@ -14,12 +15,13 @@ mod mail;
 use serde::{Deserialize, Serialize};
 
 pub use application::{
-    Application, Billing, Domain, EpochNumber, Failover, Flavor, Group, Instance, InstanceStatus, Master, Member, Port,
-    Resolved, ScaleRequest, Scaled, Service, ServicePatch, SharedFolder, Strike, Struck, Switchover, Unpause, Unpaused,
-    Wish,
+    Application, Billing, CountedWrites, Domain, EpochNumber, Failover, Flavor, Group, Instance, InstanceStatus,
+    Master, Member, Port, Resolved, ScaleRequest, Scaled, Service, ServicePatch, SharedFolder, Strike, Struck,
+    Switchover, Unpause, Unpaused, Wish,
 };
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};
+pub use ledger::{LedgerEvent, LedgerFailover, LedgerOutage, LedgerReport, LedgerRequest};
 pub use live::{DELETED, LiveEvent, LiveReady, Reloaded};
 pub use machine::{Account, Finding, Level, Settings, Version};
 pub use mail::{Attachment, Cleared, Mail, MailHeader, Relay, RelayPermission, ShownMail};

@@ -4,11 +4,18 @@ use crate::api::types::ActivityRecord;
 
 use super::dlist::moment;
 use super::table::{row, table};
-use super::{CliError, Context};
+use super::{CliError, Context, receipt};
+use crate::model::ServiceName;
 
 /// List what happened: deployments, scaling, restarts, failovers
+///
+/// Below each failover stands its receipt: when the old master was fenced, the new one promoted
+/// and written to, and the old one in step again, in milliseconds since the detection; why this
+/// member was chosen; and, when a ledger ran over it, how many acknowledged writes were lost.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
+    /// Of this service alone
+    pub service: Option<ServiceName>,
     /// Of all applications
     #[arg(short, long)]
     pub all: bool,
@@ -16,15 +23,30 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let app = if args.all { None } else { Some(ctx.app()?) };
-    let records = ctx.client.activity(app.as_ref().map(|app| app.as_str())).await?;
+    let mut records = ctx.client.activity(app.as_ref().map(|app| app.as_str())).await?;
+    if let Some(service) = &args.service {
+        records.retain(|record| record.details.get("service").is_some_and(|of| of == service.as_str()));
+    }
     if ctx.json {
         records.iter().for_each(|record| ctx.ui.json(record));
         return Ok(0);
     }
     let head = row(["time", "category", "action", "application.service (details)"]);
     let rows: Vec<_> = std::iter::once(head).chain(records.iter().map(line)).collect();
-    ctx.ui.print(table(&rows));
+    ctx.ui.print(with_receipts(&table(&rows), &records));
     Ok(0)
+}
+
+/// Puts what a failover's receipt says below its line.
+fn with_receipts(table: &str, records: &[ActivityRecord]) -> String {
+    let mut lines = table.lines();
+    let mut text: Vec<String> = lines.next().map(str::to_owned).into_iter().collect();
+    for (line, record) in lines.zip(records) {
+        text.push(line.to_owned());
+        let steps = record.receipt.iter().flat_map(receipt::steps);
+        text.extend(steps.map(|step| format!("    {step}")));
+    }
+    text.join("\n")
 }
 
 fn line(record: &ActivityRecord) -> Vec<String> {
@@ -49,5 +71,34 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(line(&record), ["2013-01-02 03:04:05", "service", "scale", "ramen.www (scale=instances value=3)"]);
+    }
+
+    #[test]
+    fn failover_has_its_receipt_below_it() {
+        let failover = serde_json::json!({
+            "service": "db", "detected_at": "2013-01-02T03:04:05.000006Z", "cause": "container died", "old_master": 0,
+            "new_master": 1, "epoch": 3, "fenced_ms": 3.2, "promoted_ms": 21.7, "opened_ms": 22.4,
+            "first_write_ms": 31.0, "resynchronised_ms": 412.0, "acknowledged": 20_124, "lost": 2,
+            "because": "db.1 is the most advanced replica, at 9001",
+        });
+        let record = |action, receipt| -> ActivityRecord {
+            serde_json::from_value(serde_json::json!({
+                "created_at": "2013-01-02T03:04:05.000006Z", "category": "failover", "action": action,
+                "application": "ramen", "service": "db", "from": "db.0", "to": "db.1", "receipt": receipt,
+            }))
+            .unwrap()
+        };
+        let records = [record("failover", failover), record("older", serde_json::Value::Null)];
+        let rows: Vec<_> = std::iter::once(row(["time", "category", "action", "application.service (details)"]))
+            .chain(records.iter().map(line))
+            .collect();
+        insta::assert_snapshot!(with_receipts(&table(&rows), &records), @r"
+        time                 category  action    application.service (details)
+        2013-01-02 03:04:05  failover  failover  ramen.db (from=db.0 to=db.1)
+            fenced 3 ms, promoted 22 ms, opened 22 ms, first write 31 ms, db.0 resynchronised 412 ms
+            chosen because db.1 is the most advanced replica, at 9001
+            2 of 20124 acknowledged writes lost, by a ledger
+        2013-01-02 03:04:05  failover  older     ramen.db (from=db.0 to=db.1)
+        ");
     }
 }

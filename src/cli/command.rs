@@ -91,6 +91,7 @@ pub enum Command {
     Dlogs(dlogs::Args),
     Activity(activity::Args),
     Race(race::Args),
+    Ledger(ledger::Args),
     Validate(validate::Args),
     Doctor(doctor::Args),
     Daemon(daemon::Args),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::api::types::{Application, Failover, Group, Instance, Member, Service, SharedFolder};
 
+use super::receipt;
 use super::table::{row, size, table};
 
 pub fn application(app: &Application) -> String {
@@ -107,31 +108,11 @@ fn failovers(text: &mut String, service: &Service) {
     }
 }
 
-fn failover(text: &mut String, receipt: &Failover) {
-    let Failover { service, detected_at, cause, old_master, new_master, epoch, .. } = receipt;
-    let head = format!("{service}.{old_master} -> {service}.{new_master} at {detected_at} (epoch {epoch}): {cause}");
-    field(text, "failover", &head);
-    let mut steps = vec![
-        format!("fenced {}", milliseconds(receipt.fenced_ms)),
-        format!("promoted {}", milliseconds(receipt.promoted_ms)),
-        format!("opened {}", milliseconds(receipt.opened_ms)),
-    ];
-    steps.extend(receipt.first_write_ms.map(|ms| format!("first write {}", milliseconds(ms))));
-    steps.push(match receipt.resynchronised_ms {
-        Some(ms) => format!("{service}.{old_master} resynchronised {}", milliseconds(ms)),
-        None => format!("{service}.{old_master} not resynchronised yet"),
-    });
-    let _ = writeln!(text, "  {}", steps.join(", "));
-    if let (Some(old), Some(heard), Some(new)) = (receipt.old_position, receipt.old_heard_ms, receipt.new_position) {
-        let lost = receipt.lost_bytes.unwrap_or_default();
-        let heard = milliseconds(heard);
-        let _ = writeln!(text, "  went on at {new}; the old master was at {old}, {heard} before: {lost} of that lost");
+fn failover(text: &mut String, last: &Failover) {
+    field(text, "failover", &receipt::head(last));
+    for line in receipt::steps(last) {
+        let _ = writeln!(text, "  {line}");
     }
-}
-
-/// After the detection.
-fn milliseconds(ms: f64) -> String {
-    format!("{ms:.0} ms")
 }
 
 fn instance(text: &mut String, service: &str, instance: &Instance) {

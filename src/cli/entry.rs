@@ -65,7 +65,8 @@ async fn interruptible(command: Command, ctx: &Context) -> Result<u8, CliError> 
         | Command::Logs(_)
         | Command::Dlogs(_)
         | Command::Run(_)
-        | Command::Race(_) => true,
+        | Command::Race(_)
+        | Command::Ledger(_) => true,
         Command::Kill(args) => args.every.is_some(),
         Command::Pause(args) => args.every.is_some(),
         _ => false,
@@ -115,6 +116,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Dlogs(args) => dlogs::run(args, ctx).await,
         Command::Activity(args) => activity::run(args, ctx).await,
         Command::Race(args) => race::run(args, ctx).await,
+        Command::Ledger(args) => ledger::run(args, ctx).await,
         Command::Validate(mut args) => {
             args.json |= ctx.json;
             validate::run(&args).map_err(|error| CliError::failed(chain(&error)))

@@ -15,6 +15,8 @@ pub enum Kind {
     Unreachable,
     /// A deployment ran and failed; what was running before still runs.
     DeploymentFailed,
+    /// What a database had acknowledged was not there any more.
+    WritesLost,
     /// Ended by Ctrl-C or SIGTERM before it was done.
     Interrupted,
 }
@@ -27,6 +29,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (3, "timed out; the work goes on in the background"),
     (4, "the daemon or the Docker engine does not answer"),
     (5, "the deployment failed; what was running before still runs"),
+    (6, "`ledger`: acknowledged writes were lost"),
     (75, "`dotcloud daemon`: another daemon runs for this home"),
     (130, "interrupted"),
 ];
@@ -39,6 +42,7 @@ impl Kind {
             Self::TimedOut => 3,
             Self::Unreachable => 4,
             Self::DeploymentFailed => 5,
+            Self::WritesLost => 6,
             Self::Interrupted => 130,
         }
     }

@@ -14,6 +14,7 @@ use crate::store::{AppRecord, Store, StoreError};
 use super::groups::Groups;
 use super::handle::{EngineError, to_its_end};
 use super::health::Health;
+use super::ledger::Running;
 use super::live::Live;
 
 /// What the reconciler publishes after every look.
@@ -67,6 +68,8 @@ pub struct App {
     /// in another order than they looked.
     pub publishing: Mutex<()>,
     pub live: Live,
+    /// Ledgers that are being kept.
+    pub ledgers: Running,
 }
 
 impl App {
@@ -86,6 +89,7 @@ impl App {
             leaving: Mutex::default(),
             publishing: Mutex::default(),
             live: Live::default(),
+            ledgers: Running::default(),
         })
     }
 

@@ -63,6 +63,12 @@ impl Groups {
         handles.iter().map(|(name, running)| (name.clone(), running.handle.status().borrow().clone())).collect()
     }
 
+    /// `None` when the service has no driver now.
+    pub async fn status(&self, service: &ServiceName) -> Option<GroupStatus> {
+        let handles = self.handles.lock().await;
+        handles.get(service).map(|running| running.handle.status().borrow().clone())
+    }
+
     /// A restart that is no failure: the driver keeps the roles.
     pub async fn plan_restart(&self, service: &ServiceName, index: u32) {
         // The guard is gone before the driver is waited for: every look needs it.
@@ -246,6 +252,7 @@ impl StoredLedger {
             action: "failover".to_owned(),
             details: [
                 detail("service", self.route.service.to_string()),
+                detail("epoch", receipt.epoch.to_string()),
                 detail("cause", receipt.cause.clone()),
                 detail("from", self.route.service.instance(receipt.old_master).to_string()),
                 detail("to", self.route.service.instance(receipt.new_master).to_string()),

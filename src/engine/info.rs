@@ -1,4 +1,4 @@
-//! Answers to `info`, `list`, `url`, `status`, `activity`.
+//! Answers to `info`, `list`, `url`, `status`.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use futures_util::future::join_all;
 
 use crate::model::observed::{ObservedContainer, Purpose, RunState};
 use crate::model::{AppName, InstanceName, PortKind, ServiceName};
-use crate::store::{ActivityRecord, ServiceRecord, Version};
+use crate::store::{ServiceRecord, Version};
 
 use super::app::{App, AppStatus};
 use super::environment::data_url;
 use super::handle::{Engine, EngineError, Result};
 use super::ports::Port;
 use super::ports::routes::{Front, fronts};
-use super::view::{ActivityView, AppView, InstanceState, InstanceView, PortView, ServiceView, SharedFolderView};
+use super::view::{AppView, InstanceState, InstanceView, PortView, ServiceView, SharedFolderView};
 
 impl Engine {
     pub async fn apps(&self) -> Result<Vec<AppView>> {
@@ -32,17 +32,6 @@ impl Engine {
         let missing = || EngineError::NotFound(format!("The service \"{service}\" does not exist."));
         let service = record.service(service).ok_or_else(missing)?;
         self.service_view(&app, service).await
-    }
-
-    /// Oldest first; of all applications without `app`.
-    pub async fn activity(&self, app: Option<&AppName>) -> Result<Vec<ActivityView>> {
-        let records = self.inner().store.activity(app).await?;
-        let view = |record: ActivityRecord| {
-            let mut details = record.details;
-            details.insert("application".to_owned(), record.app.to_string());
-            ActivityView { created_at: record.created_at, category: record.category, action: record.action, details }
-        };
-        Ok(records.into_iter().map(view).collect())
     }
 
     async fn view(&self, app: &App) -> Result<AppView> {

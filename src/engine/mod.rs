@@ -4,6 +4,7 @@
 //! State of the world = what is observed + the store. Nothing else matters: kill the daemon at
 //! any moment, start it again, and a fresh look continues the work.
 
+mod activity;
 mod adopt;
 mod aftermath;
 mod app;
@@ -23,6 +24,7 @@ pub mod handle;
 mod health;
 mod info;
 mod inner;
+pub mod ledger;
 mod lifecycle;
 pub mod live;
 mod logs;

@@ -149,6 +149,8 @@ pub struct ActivityView {
     pub action: String,
     /// `service`, `revision`, `value`, … by action.
     pub details: BTreeMap<String, String>,
+    /// Of a failover, unless it is too long ago.
+    pub receipt: Option<Receipt>,
 }
 
 /// One wish of a `scale`.

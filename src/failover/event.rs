@@ -135,6 +135,8 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
     pub cause: String,
+    /// Why the new master is the one it is.
+    pub because: String,
     pub old_master: u32,
     pub new_master: u32,
     pub epoch: u64,

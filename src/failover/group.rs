@@ -104,6 +104,7 @@ struct Change {
     paused: Option<Moment>,
     fenced: Option<Moment>,
     choice: Option<Chosen>,
+    because: String,
     promoted: Option<Moment>,
 }
 

@@ -91,6 +91,22 @@ pub struct Receipt {
     /// the old one was never heard.
     #[serde(default)]
     pub continuity: Option<Continuity>,
+    /// Why this member became master, one sentence; `None` in receipts of before it was kept.
+    #[serde(default)]
+    pub because: Option<String>,
+    /// What a ledger counted that ran over this failover; `None` when none did.
+    #[serde(default)]
+    pub writes: Option<CountedWrites>,
+}
+
+/// The writes of a ledger that a failover could have lost: those that were acknowledged over
+/// connections made since the change of master before it. The front cuts every connection before
+/// it lets a new master be, so that each acknowledgement belongs to exactly one reign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CountedWrites {
+    pub acknowledged: u64,
+    /// Of these, how many were not there when the ledger was read at its end.
+    pub lost: u64,
 }
 
 /// How a new master's data joins the old one's. Positions are in the server's own unit (bytes

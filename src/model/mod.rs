@@ -11,7 +11,7 @@ pub mod route;
 pub mod service_type;
 pub mod stack;
 
-pub use group::{Continuity, Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState};
+pub use group::{Continuity, CountedWrites, Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState};
 pub use memory::Memory;
 pub use names::{AppName, InstanceName, NameError, ServiceName};
 pub use route::{Backend, HttpRoute, RouteTable, TcpRoute, TcpState, UdpRoute};

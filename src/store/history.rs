@@ -1,8 +1,8 @@
-//! What happened: deployments and their logs, receipts, activity, revisions.
+//! What happened: deployments and their logs, activity, revisions.
 
 use std::path::{Path, PathBuf};
 
-use crate::model::{AppName, Receipt, ServiceName};
+use crate::model::AppName;
 
 use super::{ActivityRecord, DeploymentRecord, Result, Store, from_json, optional, to_json};
 
@@ -93,34 +93,6 @@ impl Store {
                 db.execute("DELETE FROM revision WHERE app = ?1 AND name = ?2", keys).map(drop)
             })
             .await
-    }
-
-    // --- receipts
-
-    /// Stores or, for the same epoch, replaces a receipt.
-    pub async fn save_receipt(&self, app: &AppName, receipt: &Receipt) -> Result<()> {
-        let (app, service, doc) = (app.to_string(), receipt.service.clone(), to_json(receipt));
-        let epoch = receipt.epoch.cast_signed();
-        self.writer
-            .call("save a receipt", move |db| {
-                let sql = "INSERT OR REPLACE INTO receipt (app, service, epoch, doc) VALUES (?1, ?2, ?3, ?4)";
-                db.execute(sql, (app, service, epoch, doc)).map(drop)
-            })
-            .await
-    }
-
-    /// Oldest first.
-    pub async fn receipts(&self, app: &AppName, service: &ServiceName) -> Result<Vec<Receipt>> {
-        let keys = [app.to_string(), service.to_string()];
-        let documents: Vec<String> = self
-            .writer
-            .call("list receipts", move |db| {
-                let sql = "SELECT doc FROM receipt WHERE app = ?1 AND service = ?2 ORDER BY epoch";
-                let mut query = db.prepare_cached(sql)?;
-                query.query_map(keys, |row| row.get(0))?.collect()
-            })
-            .await?;
-        documents.iter().map(|doc| from_json("receipt", doc)).collect()
     }
 
     // --- activity

@@ -6,6 +6,7 @@
 
 mod history;
 mod prune;
+mod receipts;
 pub mod record;
 mod writer;
 
@@ -115,7 +116,7 @@ impl Store {
         self.writer
             .call("remove an application", move |db| {
                 let transaction = db.transaction()?;
-                for table in ["epoch", "receipt", "deployment", "deploy_line", "activity", "revision"] {
+                for table in ["epoch", "receipt", "counted", "deployment", "deploy_line", "activity", "revision"] {
                     transaction.execute(&format!("DELETE FROM {table} WHERE app = ?1"), [&name])?;
                 }
                 transaction.execute("DELETE FROM app WHERE name = ?1", [&name])?;
@@ -155,7 +156,7 @@ impl Store {
         self.writer
             .call("remove a group", move |db| {
                 let transaction = db.transaction()?;
-                for table in ["epoch", "receipt"] {
+                for table in ["epoch", "receipt", "counted"] {
                     let sql = format!("DELETE FROM {table} WHERE app = ?1 AND service = ?2");
                     transaction.execute(&sql, [&app, &service])?;
                 }

@@ -63,9 +63,12 @@ fn prune_activity(transaction: &Transaction<'_>, app: &str, keep: i64) -> rusqli
     transaction.execute(&format!("DELETE FROM activity WHERE id IN ({old})"), (app, keep)).map(drop)
 }
 
+/// With the counts that belong to the forgotten ones, and no others.
 fn prune_receipts(transaction: &Transaction<'_>, app: &str, keep: i64) -> rusqlite::Result<()> {
-    let aged = "SELECT rowid AS id, ROW_NUMBER() OVER (PARTITION BY service ORDER BY epoch DESC) AS age
+    let aged = "SELECT rowid AS id, service, epoch, ROW_NUMBER() OVER (PARTITION BY service ORDER BY epoch DESC) AS age
         FROM receipt WHERE app = ?1";
+    let newest = format!("SELECT MAX(epoch) FROM ({aged}) AS aged WHERE age > ?2 AND aged.service = counted.service");
+    transaction.execute(&format!("DELETE FROM counted WHERE app = ?1 AND epoch <= ({newest})"), (app, keep))?;
     let sql = format!("DELETE FROM receipt WHERE rowid IN (SELECT id FROM ({aged}) WHERE age > ?2)");
     transaction.execute(&sql, (app, keep)).map(drop)
 }

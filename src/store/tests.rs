@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::CountedWrites;
 
 fn app(name: &str) -> AppRecord {
     AppRecord {
@@ -100,6 +101,8 @@ fn receipt(service: &str, epoch: u64) -> crate::model::Receipt {
         first_write_ms: None,
         resynchronised_ms: None,
         continuity: None,
+        because: None,
+        writes: None,
     }
 }
 
@@ -189,4 +192,38 @@ fn a_service_that_was_stored_before_ports_is_still_read() {
     let service: ServiceRecord = serde_json::from_value(stored).unwrap();
     assert_eq!(service.front_ports().collect::<Vec<_>>(), [20_001]);
     assert!(service.serving.unwrap().told_fronts.is_empty());
+}
+
+#[tokio::test]
+async fn counts_are_in_the_receipt_of_the_failover_they_end_with_whichever_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let (app, db): (AppName, crate::model::ServiceName) = ("ramen".parse().unwrap(), "db".parse().unwrap());
+    let counted = |acknowledged, lost| CountedWrites { acknowledged, lost };
+    store.save_receipt(&app, &receipt("db", 2)).await.unwrap();
+    // Epoch 4 has no receipt: a person named the master. 6 has none yet.
+    let counts = [(3, counted(100, 1)), (4, counted(7, 0)), (5, counted(50, 2)), (6, counted(9, 0))].into();
+    store.save_counts(&app, &db, &counts).await.unwrap();
+    for epoch in [3, 5, 3] {
+        store.save_receipt(&app, &receipt("db", epoch)).await.unwrap();
+    }
+    let writes: Vec<_> = store.receipts(&app, &db).await.unwrap().iter().map(|one| one.writes).collect();
+    assert_eq!(writes, [None, Some(counted(100, 1)), Some(counted(57, 2))]);
+
+    store.prune_history(&app, 5, 5, 1).await.unwrap();
+    let kept = store.receipts(&app, &db).await.unwrap();
+    assert_eq!(kept.iter().map(|one| (one.epoch, one.writes)).collect::<Vec<_>>(), [(5, Some(counted(57, 2)))]);
+    store.remove_group(&app, &db).await.unwrap();
+    store.save_receipt(&app, &receipt("db", 5)).await.unwrap();
+    assert_eq!(store.receipts(&app, &db).await.unwrap()[0].writes, None, "a new group begins without counts");
+}
+
+#[test]
+fn a_receipt_that_was_stored_before_counts_is_still_read() {
+    let mut stored = serde_json::to_value(receipt("db", 2)).unwrap();
+    let fields = stored.as_object_mut().unwrap();
+    for later in ["continuity", "because", "writes"] {
+        assert!(fields.remove(later).is_some(), "{later}");
+    }
+    assert_eq!(serde_json::from_value::<crate::model::Receipt>(stored).unwrap(), receipt("db", 2));
 }

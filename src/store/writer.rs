@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS epoch (
 CREATE TABLE IF NOT EXISTS receipt (
     app TEXT NOT NULL, service TEXT NOT NULL, epoch INTEGER NOT NULL, doc TEXT NOT NULL,
     PRIMARY KEY (app, service, epoch));
+CREATE TABLE IF NOT EXISTS counted (
+    app TEXT NOT NULL, service TEXT NOT NULL, epoch INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL, lost INTEGER NOT NULL,
+    PRIMARY KEY (app, service, epoch));
 CREATE TABLE IF NOT EXISTS deployment (
     id TEXT PRIMARY KEY, app TEXT NOT NULL, seq INTEGER NOT NULL, doc TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS deployment_app ON deployment (app, seq);

@@ -35,6 +35,25 @@ pub enum Session {
     MySql(MySql, String),
 }
 
+impl Database {
+    /// The client for a service type; `None` when there is none yet.
+    pub fn of(kind: &str) -> Option<Self> {
+        match kind {
+            "redis" => Some(Self::Redis),
+            "mysql" => Some(Self::MySql),
+            _ => None,
+        }
+    }
+
+    /// Where a member itself listens.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Redis => 6379,
+            Self::MySql => 3306,
+        }
+    }
+}
+
 impl Ledger {
     /// Makes room for the numbers.
     pub fn create(&self) {
@@ -105,9 +124,17 @@ struct State {
 #[derive(Default)]
 struct Promises {
     acknowledged: Vec<usize>,
-    /// For each connection that had a write acknowledged: when it was asked for, when the first
-    /// acknowledgement came.
-    connections: Vec<(Instant, Instant)>,
+    /// Those that had a write acknowledged.
+    connections: Vec<Connection>,
+}
+
+/// A connection of the writer, by its moments.
+#[derive(Debug, Clone, Copy)]
+struct Connection {
+    asked: Instant,
+    /// Acknowledgements.
+    first: Instant,
+    last: Instant,
 }
 
 impl Writer {
@@ -125,8 +152,17 @@ impl Writer {
     /// When the first write was acknowledged on a connection that was asked for after `moment`.
     pub fn first_on_connection_after(&self, moment: Instant) -> Option<Instant> {
         let promises = self.state.promises.lock().unwrap();
-        let later = promises.connections.iter().find(|(asked, _)| *asked >= moment);
-        later.map(|(_, first)| *first)
+        let later = promises.connections.iter().find(|connection| connection.asked >= moment);
+        later.map(|connection| connection.first)
+    }
+
+    /// How long nothing was acknowledged before that: since the last acknowledgement over the
+    /// connection before.
+    pub fn gap_after(&self, moment: Instant) -> Option<Duration> {
+        let promises = self.state.promises.lock().unwrap();
+        let later = promises.connections.iter().position(|connection| connection.asked >= moment)?;
+        let before = promises.connections.get(later.checked_sub(1)?)?;
+        Some(promises.connections[later].first - before.last)
     }
 
     /// Ends the loop; the numbers of all acknowledged writes.
@@ -152,8 +188,12 @@ fn write(state: &State, ledger: &Ledger) {
             }
             let mut promises = state.promises.lock().unwrap();
             promises.acknowledged.push(number - 1);
+            let last = Instant::now();
             if std::mem::take(&mut first) {
-                promises.connections.push((asked, Instant::now()));
+                promises.connections.push(Connection { asked, first: last, last });
+            }
+            if let Some(connection) = promises.connections.last_mut() {
+                connection.last = last;
             }
         }
     }

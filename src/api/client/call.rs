@@ -81,6 +81,16 @@ impl Client {
         Ok(master.instance_id)
     }
 
+    /// [`LedgerEvent`]s until one is final. A ledger ends when the stream is dropped.
+    pub async fn ledger(&self, app: &str, service: &str, wish: &LedgerRequest) -> Result<Lines> {
+        self.stream_told(Method::POST, &at(app, &format!("/services/{service}/ledger")), wish).await
+    }
+
+    /// Lets it end now: its last event comes. `is_not_found` when it has ended.
+    pub async fn end_ledger(&self, app: &str, service: &str) -> Result<()> {
+        self.order(Method::DELETE, &at(app, &format!("/services/{service}/ledger")), None::<&()>).await
+    }
+
     /// SIGKILL to `www.2`, `db.master`, `db.slave`; says which instance it was.
     pub async fn kill(&self, app: &str, strike: &Strike) -> Result<Struck> {
         self.tell(Method::POST, &at(app, "/kill"), strike).await

@@ -4,9 +4,10 @@ use bytes::{Buf, BytesMut};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Client, ClientError, RequestBody, Result, empty, request};
+use super::{Client, ClientError, RequestBody, Result, empty, json, json_request, request};
 use crate::api::types::Object;
 
 /// The records of a stream, after its first line.
@@ -20,6 +21,11 @@ impl Client {
     /// Opens a stream and reads its first line, which says what it is about.
     pub(super) async fn stream(&self, path: &str) -> Result<Lines> {
         self.stream_of(request(Method::GET, path, empty())?).await
+    }
+
+    /// As [`Client::stream`], for an answer to what is told.
+    pub(super) async fn stream_told(&self, method: Method, path: &str, body: &impl Serialize) -> Result<Lines> {
+        self.stream_of(json_request(method, path, json(path, body)?)?).await
     }
 
     /// As [`Client::stream`], for an answer to any request.

@@ -7,7 +7,7 @@ use crate::engine::view::{
     ActivityView, AppLogLine, AppView, DeployLine, DeploymentState, DeploymentView, Finding, FindingLevel,
     InstanceState, InstanceView, ServiceView, SharedFolderView,
 };
-use crate::model::{AppName, GroupStatus, MemberStatus, Receipt, Role, SyncState};
+use crate::model::{AppName, CountedWrites, GroupStatus, MemberStatus, Receipt, Role, SyncState};
 
 pub(super) fn application(view: AppView) -> types::Application {
     types::Application {
@@ -162,7 +162,13 @@ pub(super) fn failover(receipt: Receipt) -> types::Failover {
         old_heard_ms: receipt.continuity.map(|joint| joint.old_heard_ms),
         new_position: receipt.continuity.map(|joint| joint.new_position),
         lost_bytes: receipt.continuity.map(|joint| joint.lost()),
+        because: receipt.because,
+        writes: receipt.writes.map(counted),
     }
+}
+
+pub(super) fn counted(writes: CountedWrites) -> types::CountedWrites {
+    types::CountedWrites { acknowledged: writes.acknowledged, lost: writes.lost }
 }
 
 pub(super) fn deployment(view: DeploymentView) -> types::Deployment {
@@ -218,7 +224,7 @@ pub(super) fn activity(view: ActivityView, app: Option<&AppName>) -> types::Acti
         .details
         .into_iter()
         .map(|(key, value)| match (key.as_str(), value.parse::<u64>()) {
-            ("value", Ok(number)) => (key, number.into()),
+            ("value" | "epoch" | "acknowledged" | "lost", Ok(number)) => (key, number.into()),
             _ => (key, value.into()),
         })
         .collect();
@@ -233,6 +239,7 @@ pub(super) fn activity(view: ActivityView, app: Option<&AppName>) -> types::Acti
         action: view.action,
         application: app.map(AppName::to_string).or(of_details).unwrap_or_default(),
         user: None,
+        receipt: view.receipt.map(failover),
         details,
     }
 }
@@ -298,6 +305,7 @@ mod tests {
             details: [("service", "www"), ("scale", "instances"), ("value", "3")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into(),
+            receipt: None,
         };
         let json = serde_json::to_value(activity(view, Some(&"ramen".parse().unwrap()))).unwrap();
         assert_eq!(

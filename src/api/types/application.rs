@@ -244,6 +244,20 @@ pub struct Failover {
     /// What the old master was seen to have and the new one had not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_bytes: Option<u64>,
+    /// Why the new master is the one it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// What a ledger counted that ran over this failover; absent when none did.
+    #[serde(flatten)]
+    pub writes: Option<CountedWrites>,
+}
+
+/// Writes that were acknowledged over connections made since the change of master before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedWrites {
+    pub acknowledged: u64,
+    /// Of these, how many were not there when the ledger was read.
+    pub lost: u64,
 }
 
 /// `PATCH S`: dotCloud's way to scale one thing.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Failover;
+
 /// `GET A/deployments`, and the answer to a `POST` there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Deployment {
@@ -75,6 +77,9 @@ pub struct ActivityRecord {
     pub application: String,
     #[serde(default)]
     pub user: Option<User>,
+    /// Of a failover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Failover>,
     #[serde(flatten)]
     pub details: serde_json::Map<String, serde_json::Value>,
 }

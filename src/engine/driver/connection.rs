@@ -41,18 +41,28 @@ impl From<io::Error> for ConnectError {
 
 impl Connection {
     pub async fn open(addr: SocketAddr, dialect: &dyn Dialect, password: &str) -> Result<Self, ConnectError> {
+        Self::open_as(None, addr, dialect, password).await
+    }
+
+    /// With another login than the controller's own.
+    pub async fn open_as(
+        login: Option<&str>,
+        addr: SocketAddr,
+        dialect: &dyn Dialect,
+        password: &str,
+    ) -> Result<Self, ConnectError> {
         let mut connection = match dialect.protocol() {
             Protocol::Resp => {
                 let stream = TcpStream::connect(addr).await?;
                 stream.set_nodelay(true)?;
                 Self::Resp(FramedRead::new(stream, Resp))
             }
-            Protocol::Sql { user } => Self::Sql(Box::new(Sql::open(addr, user, password).await?)),
+            Protocol::Sql { user } => Self::Sql(Box::new(Sql::open(addr, login.unwrap_or(user), password).await?)),
             Protocol::Lines { greeting } => Self::Lines(Lines::open(addr, greeting).await?),
             Protocol::Amqp { user } => Self::Amqp(Amqp::open(addr, user, password).await?),
             Protocol::Connect => Self::Connect(addr),
             Protocol::Postgres { user, database } => {
-                Self::Postgres(Box::new(Postgres::open(addr, user, database, password).await?))
+                Self::Postgres(Box::new(Postgres::open(addr, login.unwrap_or(user), database, password).await?))
             }
         };
         let replies = connection.round_trip(&dialect.login(password)).await?;

@@ -14,6 +14,7 @@ mod postgres;
 mod process;
 mod registry;
 mod resp;
+mod session;
 mod sql;
 mod task;
 
@@ -25,6 +26,7 @@ use crate::failover::dialect::Pace;
 use crate::model::GroupStatus;
 
 use super::group::{GroupContext, ObservedMember};
+pub(super) use session::{Session, SessionError};
 
 /// Why a switchover that was asked for did not take place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -334,6 +334,8 @@ fn receipt(service: String, detected_at: String, account: &Account) -> Receipt {
             old_heard_ms: account.detected.since(joint.old_heard).as_secs_f64() * 1000.0,
             new_position: joint.new_position,
         }),
+        because: Some(account.because.clone()).filter(|because| !because.is_empty()),
+        writes: None,
     }
 }
 

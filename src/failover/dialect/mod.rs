@@ -152,7 +152,8 @@ pub enum LedgerStep {
     Create,
     /// Adds this number. An answer without an error is the acknowledgement.
     Write(u64),
-    /// All numbers, somewhere in the answers.
+    /// All numbers, somewhere in the answers: one by one, or as runs `first-last`, each for itself or
+    /// several with commas between them.
     Read,
     Remove,
 }

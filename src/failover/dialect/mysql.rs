@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::{Dialect, Election, MemberReport, Protocol, ReadError, Reply, RoleChange, ServerCommand};
+use super::{Dialect, Election, LedgerStep, MemberReport, Protocol, ReadError, Reply, RoleChange, ServerCommand};
 
 /// Below so many transactions replaying them is quicker than a copy.
 const COPY_BEYOND: u64 = 5_000;
@@ -98,6 +98,24 @@ impl Dialect for MySql {
     fn tune(&self, memory: u64) -> Vec<ServerCommand> {
         let pool = (memory / 2).saturating_sub(64 * MIB).max(16 * MIB) / MIB * MIB;
         vec![statement(&format!("SET GLOBAL innodb_buffer_pool_size = {pool}"))]
+    }
+
+    /// A database of its own with one row for each number. They are read as runs: what a number
+    /// exceeds its rank by is the same throughout a run.
+    fn ledger(&self, name: &str, step: LedgerStep) -> Vec<ServerCommand> {
+        let one = |text: String| vec![statement(&text)];
+        match step {
+            LedgerStep::Create => statements(&[
+                &format!("CREATE DATABASE {name}"),
+                &format!("CREATE TABLE {name}.entry (number BIGINT PRIMARY KEY) ENGINE = InnoDB"),
+            ]),
+            LedgerStep::Write(number) => one(format!("INSERT INTO {name}.entry VALUES ({number})")),
+            LedgerStep::Read => one(format!(
+                "SELECT CONCAT(MIN(number), '-', MAX(number)) FROM (SELECT number, \
+                 number - ROW_NUMBER() OVER (ORDER BY number) AS excess FROM {name}.entry) AS ranked GROUP BY excess"
+            )),
+            LedgerStep::Remove => one(format!("DROP DATABASE IF EXISTS {name}")),
+        }
     }
 }
 

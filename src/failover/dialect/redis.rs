@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Dialect, Election, Follower, MemberReport, Protocol, ReadError, Reply, RoleChange, ServerCommand};
+use super::{
+    Dialect, Election, Follower, LedgerStep, MemberReport, Protocol, ReadError, Reply, RoleChange, ServerCommand,
+};
 
 /// The upstream of a server that follows nobody.
 const NOBODY: (&str, &str) = ("127.0.0.1", "1");
@@ -70,7 +72,30 @@ impl Dialect for Redis {
     fn refusal(&self, why: &str) -> Vec<u8> {
         format!("-MASTERDOWN {}\r\n", why.replace(['\r', '\n'], " ")).into_bytes()
     }
+
+    /// A bitmap: one bit for each number.
+    fn ledger(&self, name: &str, step: LedgerStep) -> Vec<ServerCommand> {
+        match step {
+            // A key begins to be with its first bit.
+            LedgerStep::Create => Vec::new(),
+            LedgerStep::Write(number) => vec![ServerCommand::words(&format!("SETBIT {name} {number} 1"))],
+            LedgerStep::Read => vec![ServerCommand(["EVAL", RUNS, "1", name].map(str::to_owned).into())],
+            LedgerStep::Remove => vec![ServerCommand::words(&format!("DEL {name}"))],
+        }
+    }
 }
+
+/// The runs of set bits, found by the server: a bitmap of a million numbers is a line of text then.
+const RUNS: &str = "\
+    local runs, from = {}, 0
+    while true do
+      local first = redis.call('BITPOS', KEYS[1], 1, from, -1, 'BIT')
+      if first < 0 then break end
+      from = redis.call('BITPOS', KEYS[1], 0, first, -1, 'BIT')
+      if from < 0 then from = redis.call('STRLEN', KEYS[1]) * 8 end
+      runs[#runs + 1] = string.format('%.0f-%.0f', first, from - 1)
+    end
+    return table.concat(runs, ',')";
 
 fn read_info(info: &str) -> Result<MemberReport, ReadError> {
     let fields = Fields::of(info);

@@ -34,7 +34,7 @@ impl Group {
         let epoch = Epoch { number, master: choice.index };
         let chosen = self.chosen(choice.index, epoch, Commit::Asked);
         if let Some(change) = &mut self.change {
-            change.choice = chosen;
+            (change.choice, change.because) = (chosen, choice.because.clone());
         }
         self.note(format!("epoch {number}: {}", choice.because));
         self.reason = Some(choice.because.clone());
@@ -158,7 +158,18 @@ impl Group {
 
 impl Change {
     pub(super) fn new(kind: Kind, cause: String, old: u32, target: Option<Server>, now: Moment) -> Self {
-        Self { kind, cause, old, target, detected: now, paused: None, fenced: None, choice: None, promoted: None }
+        Self {
+            kind,
+            cause,
+            old,
+            target,
+            detected: now,
+            paused: None,
+            fenced: None,
+            choice: None,
+            because: String::new(),
+            promoted: None,
+        }
     }
 
     fn account(&self, now: Moment, joint: Option<Joint>) -> Option<Account> {
@@ -166,6 +177,7 @@ impl Change {
         let promoted = self.promoted?;
         (self.kind != Kind::Opening).then(|| Account {
             cause: self.cause.clone(),
+            because: self.because.clone(),
             old_master: self.old,
             new_master: chosen.server.index,
             epoch: chosen.epoch.number,

@@ -103,3 +103,13 @@ fn the_buffer_pool_follows_the_limit() {
     let pool = |memory: u64| MySql.tune(memory * MIB)[0].0[0].rsplit(' ').next().unwrap().parse::<u64>().unwrap() / MIB;
     assert_eq!([32, 256, 1024, 4096].map(pool), [16, 64, 448, 1984]);
 }
+
+#[test]
+fn a_ledger_is_a_database_of_its_own() {
+    let words = |step| MySql.ledger("l", step).iter().map(|command| command.0.concat()).collect::<Vec<_>>();
+    assert_eq!(words(LedgerStep::Write(17)), ["INSERT INTO l.entry VALUES (17)"]);
+    assert_eq!(words(LedgerStep::Remove), ["DROP DATABASE IF EXISTS l"]);
+    assert_eq!(words(LedgerStep::Create).len(), 2);
+    let read = &words(LedgerStep::Read)[0];
+    assert!(read.contains("FROM l.entry") && !read.contains("  "), "{read}");
+}

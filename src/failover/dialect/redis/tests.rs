@@ -87,3 +87,13 @@ fn role_changes_are_these_words() {
     assert_eq!(words(RoleChange::PauseWrites), "CLIENT PAUSE 2000 WRITE");
     assert_eq!(words(RoleChange::ResumeWrites), "CLIENT UNPAUSE");
 }
+
+#[test]
+fn a_ledger_is_a_bitmap_that_the_server_reads_as_runs() {
+    let words = |step| Redis.ledger("l", step).iter().map(|command| command.0.join(" ")).collect::<Vec<_>>();
+    assert_eq!(words(LedgerStep::Create), [""; 0]);
+    assert_eq!(words(LedgerStep::Write(17)), ["SETBIT l 17 1"]);
+    assert_eq!(words(LedgerStep::Remove), ["DEL l"]);
+    let read = &Redis.ledger("l", LedgerStep::Read)[0].0;
+    assert_eq!((read.len(), read[0].as_str(), read[3].as_str()), (4, "EVAL", "l"), "the script is one word");
+}
