@@ -6,6 +6,7 @@
 
 mod live;
 mod recipe;
+mod rules;
 mod service_type;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ use include_dir::{Dir, include_dir};
 
 pub use live::{Live, Reload};
 pub use recipe::{BuildRecipe, recipe};
+pub use rules::Count;
 pub use service_type::{Client, DataSpec, ImageRecipe, Kind, ServiceType};
 
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");

@@ -74,13 +74,25 @@ pub struct DataSpec {
     pub url_scheme: String,
     pub login: String,
     pub port: u16,
+    /// What follows the addresses in a URL: `/?replicaSet=x`.
+    #[serde(default)]
+    pub url_query: String,
+    /// Each member has an address of its own, and the URL lists them all.
+    #[serde(default)]
+    pub member_ports: bool,
+    /// How many members there may be; empty where any number will do.
+    #[serde(default)]
+    pub counts: Vec<u32>,
+    /// Settings of 2012 that are accepted and change nothing.
+    #[serde(default)]
+    pub idle_config: Vec<String>,
     /// Where the member's volume is mounted.
     pub data_path: String,
     /// The replication dialect; `None` for services of one instance. Whether a write waits for a
     /// slave is the configuration's `replication`: `sync`, `semisync` or `async`.
     pub replication: Option<String>,
-    /// The server's command; `{password}`, `{memory}` (bytes) and `{index}`, the member's
-    /// number, are filled in.
+    /// The server's command; `{password}`, `{memory}` (bytes), `{index}`, the member's number,
+    /// and `{<key>}` of every key of the configuration are filled in.
     pub server_command: Vec<String>,
     /// Keeps the pod alive; must end at SIGTERM.
     pub pod_command: Vec<String>,

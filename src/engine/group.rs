@@ -49,6 +49,10 @@ pub trait Front: Send + Sync + 'static {
     async fn gate(&self);
     async fn open(&self, master: SocketAddr, epoch: u64);
     async fn refuse(&self, why: String);
+    /// Where clients and other members find this one member, for groups that elect by themselves.
+    fn member(&self, _index: u32) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// What must survive the daemon.

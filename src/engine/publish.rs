@@ -11,7 +11,7 @@ use crate::store::{AppRecord, ServiceRecord};
 use super::app::App;
 use super::fronts::{Wanted, parse_subnet};
 use super::inner::Inner;
-use super::ports::routes;
+use super::ports::{members, routes};
 use super::serving::Serving;
 use super::traffic::{Peers, Service};
 
@@ -90,5 +90,6 @@ fn listeners(inner: &Inner, record: &AppRecord, observed: &ObservedApp) -> Vec<W
         }
     }
     wanted.extend(routes::listeners(record, &inner.catalog, gateway));
+    wanted.extend(members::listeners(record, &inner.catalog, observed, gateway));
     wanted
 }

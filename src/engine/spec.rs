@@ -75,9 +75,10 @@ impl Specs<'_> {
         let kind = self.kind(service)?;
         let data = self.data(kind)?;
         let password = service.password.as_deref().unwrap_or_default();
+        let command = kind.member_command(instance.index, password, service.memory);
         Ok(ContainerSpec {
             image,
-            command: Some(kind.member_command(instance.index, password, service.memory)),
+            command: Some(command.iter().map(|text| kind.configured(text, &service.spec)).collect()),
             attachment: Attachment::Pod(pod.to_owned()),
             memory: Some(service.memory),
             volumes: vec![(self.inner.naming.volume(&self.record.name, instance), data.data_path.clone())],

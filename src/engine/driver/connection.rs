@@ -10,12 +10,14 @@ use tokio_util::codec::FramedRead;
 
 use crate::failover::dialect::{Dialect, Protocol, Reply, ServerCommand};
 
+use super::mongo::Mongo;
 use super::resp::{Resp, wire};
 use super::sql::Sql;
 
 pub(super) enum Connection {
     Resp(FramedRead<TcpStream, Resp>),
     Sql(Box<Sql>),
+    Mongo(Mongo),
 }
 
 /// Why there is no connection.
@@ -40,6 +42,8 @@ impl Connection {
                 Self::Resp(FramedRead::new(stream, Resp))
             }
             Protocol::Sql { user } => Self::Sql(Box::new(Sql::open(addr, user, password).await?)),
+            // Its client logs in by itself.
+            Protocol::Mongo => return Ok(Self::Mongo(Mongo::open(addr, &dialect.login(password)).await?)),
         };
         let replies = connection.round_trip(&dialect.login(password)).await?;
         match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
@@ -53,6 +57,7 @@ impl Connection {
         match self {
             Self::Resp(stream) => pipeline(stream, commands).await,
             Self::Sql(sql) => sql.ask(commands).await,
+            Self::Mongo(mongo) => mongo.ask(commands).await,
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+pub use super::ballot::{Ballot, Furnished, Motion, SetConfig, SetMember, Standpoint};
+
+pub mod mongodb;
 pub mod mysql;
 pub mod redis;
 
@@ -22,6 +25,9 @@ pub enum Protocol {
     /// MySQL's, one statement after the other; what follows a refused one is not sent. A table
     /// is a list of rows, a row a list of names and values in turn.
     Sql { user: &'static str },
+    /// MongoDB's. A command is one word of JSON, and so is an answer; answers with a cursor are
+    /// lists of the documents. `Dialect::login` gives user, database, mechanism and secret.
+    Mongo,
 }
 
 /// One request to a server: its words. SQL dialects have a single word, the statement.
@@ -90,6 +96,8 @@ pub struct MemberReport {
     pub version: Option<String>,
     /// Bytes.
     pub used_memory: Option<u64>,
+    /// Of groups whose members elect.
+    pub ballot: Option<Box<Ballot>>,
 }
 
 /// A slave as its master sees it.
@@ -138,6 +146,11 @@ pub trait Dialect: Send + Sync + 'static {
     fn read(&self, output: &[Reply]) -> Result<MemberReport, ReadError>;
     /// What carries out a change of role, in order; each is to be answered without an error.
     fn commands(&self, change: RoleChange, password: &str) -> Vec<ServerCommand>;
+    /// What asks a member of a group that elects by itself to do something for it, in order; each
+    /// is to be answered without an error.
+    fn carry(&self, _motion: &Motion, _password: &str) -> Vec<ServerCommand> {
+        Vec::new()
+    }
     /// How many times as long as a report a change of role may take.
     fn patience(&self) -> u32 {
         3
@@ -166,6 +179,7 @@ pub trait Dialect: Send + Sync + 'static {
 /// The dialect of this name (`replication` in `service.toml`).
 pub fn of(name: &str) -> Option<&'static dyn Dialect> {
     match name {
+        "mongodb" => Some(&mongodb::MongoDb),
         "mysql" => Some(&mysql::MySql),
         "redis" => Some(&redis::Redis),
         _ => None,
