@@ -9,7 +9,6 @@ use bollard::{body_try_stream, errors::Error};
 use futures_util::StreamExt;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
 use crate::engine::runtime::{Progress, Result, RuntimeError};
@@ -23,8 +22,6 @@ const SUITE: &str = "trixie";
 const PULLED: &str = "debian:trixie-slim";
 /// A registry that says nothing for so long is taken to be unreachable.
 const REGISTRY_ANSWERS: Duration = Duration::from_secs(4);
-/// One that began to send may be slow.
-const REGISTRY_SENDS: Duration = Duration::from_secs(60);
 /// For so long an unreachable registry is not asked again.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -64,7 +61,7 @@ impl DockerRuntime {
             return false;
         }
         progress(&format!("Pulling {PULLED}"));
-        match self.try_pull().await {
+        match self.pull_image(PULLED, REGISTRY_ANSWERS, progress).await {
             Ok(()) => true,
             Err(reason) => {
                 progress(&format!("No registry answers ({reason}); making the base image from Debian packages"));
@@ -78,25 +75,6 @@ impl DockerRuntime {
     /// There while a registry was asked in vain lately.
     pub(super) fn unreachable_mark(&self) -> std::path::PathBuf {
         self.state_dir.join("registry-unreachable")
-    }
-
-    async fn try_pull(&self) -> std::result::Result<(), String> {
-        let (repository, tag) = PULLED.split_once(':').unwrap_or((PULLED, "latest"));
-        let options = CreateImageOptions {
-            from_image: Some(repository.to_owned()),
-            tag: Some(tag.to_owned()),
-            ..Default::default()
-        };
-        let mut stream = std::pin::pin!(self.client.patient.create_image(Some(options), None, None));
-        let mut patience = REGISTRY_ANSWERS;
-        loop {
-            match timeout(patience, stream.next()).await {
-                Err(_) => return Err(format!("no answer within {} s", patience.as_secs())),
-                Ok(None) => return Ok(()),
-                Ok(Some(Err(error))) => return Err(error.to_string()),
-                Ok(Some(Ok(_))) => patience = REGISTRY_SENDS,
-            }
-        }
     }
 
     /// The id of an image made by mmdebstrap.

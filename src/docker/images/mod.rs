@@ -9,6 +9,7 @@ mod diagnose;
 mod host;
 mod lock;
 mod make;
+mod pull;
 
 use std::collections::HashMap;
 
@@ -83,6 +84,11 @@ impl DockerRuntime {
         let files = self.files(type_name)?;
         let name = type_name.to_owned();
         let runtime = Wish { name, parent, dockerfile: &service_type.images.runtime, files };
+        if let Some(image) = &service_type.images.pull
+            && !self.has_image(&runtime.tag(image)).await?
+        {
+            self.ensure_pulled(image, type_name, progress).await?;
+        }
         let runtime = self.ensure_image(runtime, progress).await?;
         let build = match &service_type.images.build {
             None => runtime.clone(),
@@ -95,6 +101,10 @@ impl DockerRuntime {
     }
 
     async fn parent_image(&self, service_type: &ServiceType, progress: &Progress) -> Result<String> {
+        // By its name, which is a version: what runs changes with the template, not with a pull.
+        if let Some(image) = &service_type.images.pull {
+            return Ok(image.clone());
+        }
         let base = self.ensure_base(progress).await?;
         let folder = &service_type.images.from;
         if folder == "base" {
