@@ -28,7 +28,7 @@ mod tests;
 
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use keys::KNOWN_KEYS;
-pub use outline::{ApprootText, Outline};
+pub use outline::{ApprootText, InstancesText, Outline};
 pub use render::render;
 
 use document::Document;

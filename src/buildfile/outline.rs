@@ -10,6 +10,15 @@ pub struct Outline {
     pub type_name: String,
     /// `None` when the file gives none, or one that was refused.
     pub approot: Option<ApprootText>,
+    /// `None` when the file gives no number, or one that was refused.
+    pub instances: Option<InstancesText>,
+}
+
+/// A number of instances and its place, for checks that need the service type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstancesText {
+    pub number: u32,
+    pub span: Span,
 }
 
 /// An approot and its place, for checks that need the tree itself.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::diagnostic::quoted;
 use super::keys::{self, KNOWN_KEYS};
 use super::node::Content;
-use super::outline::{ApprootText, Outline};
+use super::outline::{ApprootText, InstancesText, Outline};
 use super::reader::{Entry, Reader, kind};
 use super::suggest;
 use super::{approot, exported, ports, values};
@@ -37,6 +37,10 @@ pub(super) fn check(reader: &mut Reader, owner: &Entry, more_types: &[&str]) -> 
         outline.approot = approot.clone().map(|path| ApprootText { path, span });
     }
     let spec = read_spec(reader, &fields, name, type_name, approot);
+    if let (Some(entry), Some(spec)) = (fields.get("instances"), &spec) {
+        let span = reader.span(reader.place(entry));
+        outline.instances = Some(InstancesText { number: spec.instances, span });
+    }
     Checked { outline, spec }
 }
 

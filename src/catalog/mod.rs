@@ -7,6 +7,7 @@
 mod like;
 mod live;
 mod recipe;
+mod rules;
 mod service_type;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use include_dir::{Dir, include_dir};
 
 pub use live::{Live, Reload};
 pub use recipe::{BuildRecipe, recipe};
+pub use rules::Count;
 pub use service_type::{Client, DataSpec, ImageRecipe, Kind, ServiceType};
 
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");

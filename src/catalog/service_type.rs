@@ -78,6 +78,18 @@ pub struct DataSpec {
     /// Empty where nobody logs in.
     pub login: String,
     pub port: u16,
+    /// What follows the addresses in a URL: `/?replicaSet=x`.
+    #[serde(default)]
+    pub url_query: String,
+    /// Each member has an address of its own, and the URL lists them all.
+    #[serde(default)]
+    pub member_ports: bool,
+    /// How many members there may be; empty where any number will do.
+    #[serde(default)]
+    pub counts: Vec<u32>,
+    /// Settings of 2012 that are accepted and change nothing.
+    #[serde(default)]
+    pub idle_config: Vec<String>,
     /// Where the member's volume is mounted.
     pub data_path: String,
     /// The replication dialect; `None` for services of one instance. Whether a write waits for a

@@ -11,6 +11,7 @@ pub mod connect;
 pub mod connection;
 pub mod context;
 pub mod copy;
+pub mod counts;
 pub mod create;
 pub mod daemon;
 pub mod deploy;

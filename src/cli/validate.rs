@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::build_file::{self, BuildFileError, MissingApproot};
+use super::counts;
 use crate::buildfile::{self, Diagnostic, Outline, Parsed};
 
 /// Check a build file without building anything
@@ -50,6 +51,7 @@ fn print(to: &mut dyn std::io::Write, text: &str) {
 fn validate(path: &Path, text: &[u8]) -> Parsed {
     let mut parsed = build_file::parse(text);
     build_file::check_tree(build_file::folder_of(path), &mut parsed, MissingApproot::Warn);
+    counts::check(&mut parsed);
     parsed
 }
 

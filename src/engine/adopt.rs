@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::catalog::Count;
 use crate::model::{Memory, ServiceName, ServiceSpec, Stack};
 use crate::store::{AppRecord, ServiceRecord};
 
@@ -26,6 +27,8 @@ pub struct Adopted {
     pub left_out: Vec<ServiceName>,
     /// Shared folders that no service names any more.
     pub left_folders: BTreeSet<String>,
+    /// What of a new service's description is not followed, and why.
+    pub remarks: Vec<(ServiceName, String)>,
 }
 
 /// Adds new services, updates those there are. Running it twice changes nothing more.
@@ -54,6 +57,7 @@ pub fn adopt(
             Some(known) => check_type(known, spec)?,
             None => {
                 let service = new_service(inner, spec).map_err(EngineError::Invalid)?;
+                adopted.remarks.extend(remarks(inner, spec).into_iter().map(|text| (spec.name.clone(), text)));
                 adopted.new_data.extend(service.is_data.then(|| service.name.clone()));
                 record.services.push(service);
             }
@@ -96,7 +100,7 @@ fn new_service(inner: &Inner, spec: &ServiceSpec) -> Result<ServiceRecord, Strin
         type_name: spec.type_name.clone(),
         is_data,
         spec: spec.clone(),
-        instances: spec.instances,
+        instances: kind.first_count(spec.instances),
         memory: kind.memory.unwrap_or(Memory::DEFAULT),
         in_build_file: true,
         password: is_data.then(password),
@@ -106,6 +110,18 @@ fn new_service(inner: &Inner, spec: &ServiceSpec) -> Result<ServiceRecord, Strin
         candidate: None,
         doomed: false,
     })
+}
+
+fn remarks(inner: &Inner, spec: &ServiceSpec) -> Vec<String> {
+    let Some(kind) = inner.catalog.get(&spec.type_name) else { return Vec::new() };
+    let ignored = match kind.count(spec.instances) {
+        Count::Ignored(why) => {
+            let (wanted, first) = (spec.instances, kind.first_count(spec.instances));
+            Some(format!("\"instances: {wanted}\" is ignored, it begins with {first}: {why}."))
+        }
+        Count::Fits | Count::Refused(_) => None,
+    };
+    ignored.into_iter().chain(kind.idle_settings(spec).map(|text| format!("{text}."))).collect()
 }
 
 /// 20 letters and digits from the system's random source.

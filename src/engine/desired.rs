@@ -42,5 +42,6 @@ fn brief(status: &GroupStatus) -> GroupBrief {
         brisk: BRISK.contains(&status.phase.as_str()),
         settled: status.settled,
         master: status.epoch.map(|epoch| epoch.master),
+        bound: status.bound.clone(),
     }
 }

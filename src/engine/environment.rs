@@ -8,7 +8,7 @@ use crate::model::{InstanceName, PortKind, ServiceName, ServiceSpec};
 use crate::store::{AppRecord, ServiceRecord, Version};
 
 use super::naming::internal_host;
-use super::ports::{self, Port};
+use super::ports::{self, Port, members};
 
 /// Variables of one instance of a code service in the given version.
 pub fn of_instance(
@@ -44,7 +44,7 @@ pub fn told_fronts(record: &AppRecord, catalog: &Catalog) -> BTreeSet<u16> {
             })
             .collect::<Vec<u16>>()
     };
-    record.services.iter().flat_map(of_service).collect()
+    record.services.iter().flat_map(of_service).chain(members::told(record, catalog)).collect()
 }
 
 fn identity(record: &AppRecord, service: &ServiceName, index: u32) -> impl Iterator<Item = (String, String)> {
@@ -78,7 +78,7 @@ fn addresses(
     let prefix = format!("DOTCLOUD_{}", service.name.as_str().to_ascii_uppercase());
     let host = internal_host(&record.name, &service.name);
     if let Some(data) = &kind.data {
-        return data_addresses(&prefix, &host, service, data);
+        return data_addresses(record, &prefix, &host, service, data);
     }
     let mut variables = BTreeMap::new();
     for port in ports::of(service.newest_spec(), kind) {
@@ -136,14 +136,20 @@ fn direct_addresses(
     numbers.flat_map(of_instance).collect()
 }
 
-fn data_addresses(prefix: &str, host: &str, service: &ServiceRecord, data: &DataSpec) -> BTreeMap<String, String> {
+fn data_addresses(
+    record: &AppRecord,
+    prefix: &str,
+    host: &str,
+    service: &ServiceRecord,
+    data: &DataSpec,
+) -> BTreeMap<String, String> {
     let port = service.front_port.unwrap_or_default();
     let password = service.password.as_deref().unwrap_or_default();
     let prefix = format!("{prefix}_{}", data.kind_variable);
     let mut variables = BTreeMap::from([
         (format!("{prefix}_HOST"), host.to_owned()),
         (format!("{prefix}_PORT"), port.to_string()),
-        (format!("{prefix}_URL"), data_url(data, host, port, password)),
+        (format!("{prefix}_URL"), data_url(record, data, service, host)),
     ]);
     if !data.login.is_empty() {
         variables.insert(format!("{prefix}_LOGIN"), data.login.clone());
@@ -152,10 +158,13 @@ fn data_addresses(prefix: &str, host: &str, service: &ServiceRecord, data: &Data
     variables
 }
 
-/// `redis://root:pw@host:port`, or `memcached://host:port` where nobody logs in.
-pub fn data_url(data: &DataSpec, host: &str, port: u16, password: &str) -> String {
-    if data.login.is_empty() {
-        return format!("{}://{host}:{port}", data.url_scheme);
+/// `redis://root:pw@host:port`; of a service whose members have addresses of their own, all of
+/// them, which are the same in containers and on the host.
+pub fn data_url(record: &AppRecord, data: &DataSpec, service: &ServiceRecord, host: &str) -> String {
+    let password = service.password.as_deref().unwrap_or_default();
+    let members = if data.member_ports { members::addresses(record, service) } else { Vec::new() };
+    if members.is_empty() {
+        return data.url(password, &[format!("{host}:{}", service.front_port.unwrap_or_default())]);
     }
-    format!("{}://{}:{password}@{host}:{port}", data.url_scheme, data.login)
+    data.url(password, &members)
 }

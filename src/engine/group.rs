@@ -51,6 +51,10 @@ pub trait Front: Send + Sync + 'static {
     /// on; `None` where the server does that, or nobody.
     async fn open(&self, master: SocketAddr, epoch: u64, acks: Option<u32>);
     async fn refuse(&self, why: String);
+    /// Where clients and other members find this one member, for groups that elect by themselves.
+    fn member(&self, _index: u32) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// What must survive the daemon.

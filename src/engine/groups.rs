@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -18,6 +18,7 @@ use super::clock;
 use super::driver::{GroupHandle, SwitchoverError};
 use super::group::{CopyCommands, Front, GroupContext, Ledger, LedgerError, ObservedMember};
 use super::inner::Inner;
+use super::ports::members as members_ports;
 use super::routes::Routes;
 use super::traffic::Traffic;
 
@@ -110,6 +111,7 @@ fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHa
             replication: data.and_then(|data| data.replication.clone()).unwrap_or_default(),
             routes: inner.routes.clone(),
             traffic: inner.traffic.clone(),
+            of: Arc::downgrade(app),
         }),
         ledger: Arc::new(StoredLedger { route, store: inner.store.clone() }),
     });
@@ -182,6 +184,7 @@ struct GroupRoute {
 }
 
 struct RoutedFront {
+    of: Weak<App>,
     route: GroupRoute,
     /// The dialect's name.
     replication: String,
@@ -210,6 +213,11 @@ impl Front for RoutedFront {
 
     async fn refuse(&self, why: String) {
         self.set(TcpState::Refused { why }).await;
+    }
+
+    fn member(&self, index: u32) -> Option<SocketAddr> {
+        let record = self.of.upgrade()?.record();
+        members_ports::address(&record, record.service(&self.route.service)?, index)
     }
 }
 

@@ -54,8 +54,8 @@ impl Engine {
         let kind = self.inner().catalog.get(&service.type_name);
         let data = kind.and_then(|kind| kind.data.as_ref());
         let address = data
-            .zip(service.front_port)
-            .map(|(data, port)| data_url(data, "127.0.0.1", port, service.password.as_deref().unwrap_or_default()));
+            .filter(|_| service.front_port.is_some())
+            .map(|data| data_url(&app.record(), data, service, "127.0.0.1"));
         Ok(ServiceView {
             name: service.name.clone(),
             type_name: service.type_name.clone(),

@@ -5,6 +5,7 @@
 //! has a number of the front (`claim`), which stays as long as the service.
 
 pub mod claim;
+pub mod members;
 pub mod routes;
 
 use std::collections::BTreeMap;

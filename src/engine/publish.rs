@@ -12,7 +12,7 @@ use super::app::App;
 use super::fronts::{Wanted, parse_subnet};
 use super::groups;
 use super::inner::Inner;
-use super::ports::routes;
+use super::ports::{members, routes};
 use super::serving::Serving;
 use super::traffic::{Peers, Service};
 
@@ -95,5 +95,6 @@ fn listeners(inner: &Inner, record: &AppRecord, observed: &ObservedApp) -> Vec<W
         }
     }
     wanted.extend(routes::listeners(record, &inner.catalog, gateway));
+    wanted.extend(members::listeners(record, &inner.catalog, observed, gateway));
     wanted
 }

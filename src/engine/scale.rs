@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use crate::catalog::ServiceType;
+use crate::catalog::{Count, ServiceType};
 use crate::model::observed::{ObservedContainer, Purpose, RunState};
 use crate::model::{AppName, Memory};
 use crate::store::{AppRecord, ServiceRecord};
@@ -68,11 +68,16 @@ impl Engine {
         let missing = || EngineError::NotFound(format!("The service \"{}\" does not exist.", wish.service));
         let service = record.service(&wish.service).ok_or_else(missing)?;
         let kind = self.inner().catalog.get(&service.type_name).ok_or_else(missing)?;
-        if let Some(instances) = wish.instances {
-            check_instances(service, kind, instances)?;
+        let mut instances = wish.instances;
+        if let Some(wanted) = wish.instances {
+            check_instances(service, kind, wanted)?;
+            if let Count::Ignored(why) = kind.count(wanted) {
+                notes.push(format!("{}={wanted} is ignored, it stays at {}: {why}", service.name, service.instances));
+                instances = None;
+            }
         }
         let memory = wish.memory.map(|memory| check_memory(service, kind, memory, large, notes)).transpose()?;
-        Ok(ScaleWish { memory, ..wish.clone() })
+        Ok(ScaleWish { memory, instances, ..wish.clone() })
     }
 
     /// A limit below what an instance uses would kill it.
@@ -120,8 +125,8 @@ fn check_instances(service: &ServiceRecord, kind: &ServiceType, instances: u32) 
             "{instances} instances of \"{name}\" are more than the {MOST_INSTANCES} of one machine."
         ));
     }
-    if instances > 1 && kind.is_single() {
-        return refuse(format!("The service \"{name}\" cannot be scaled: type {} has no replication.", kind.name));
+    if let Count::Refused(why) = kind.count(instances) {
+        return refuse(format!("The service \"{name}\" cannot be scaled to {instances}: {why}."));
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! What a group's machine is told and what it asks for.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::Epoch;
 
-use super::dialect::{MemberReport, RoleChange};
+use super::dialect::{MemberReport, Motion, RoleChange};
 
 /// A point in time: how long the driver had been running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -73,6 +74,14 @@ pub enum Event {
         change: RoleChange,
         result: Result<MemberReport, String>,
     },
+    /// The outcome of a `Carry`.
+    Carried {
+        server: Server,
+        motion: Motion,
+        result: Result<(), String>,
+    },
+    /// Where clients and other members find each member, by number.
+    Advertised(BTreeMap<u32, SocketAddr>),
     /// So many per cent of the copy that this server is to become have arrived.
     Copied {
         server: Server,
@@ -120,6 +129,11 @@ pub enum Action {
     Command {
         server: Server,
         change: RoleChange,
+    },
+    /// Ask a member to do something for its group; answered by `Carried`.
+    Carry {
+        server: Server,
+        motion: Motion,
     },
     /// Store this account of a failover, in place of an earlier one of the same epoch.
     Record(Account),

@@ -8,15 +8,21 @@
 //! - `edges`: every permitted change of phase, as a table; the documentation's diagram comes from it.
 //! - `group`: the machine. - `elect`: which member may be master, as functions.
 //! - `kinship`: whether one member can follow another, from what both say.
-//! - `dialect`: how a server is asked and told things.
+//! - `electorate`: the machine of groups whose members elect among themselves. - `machine`: either.
+//! - `ballot`: what such members say and are asked. - `dialect`: how a server is asked and told things.
 
+pub mod ballot;
 pub mod dialect;
 pub mod edges;
 pub mod elect;
+pub mod electorate;
 pub mod event;
 pub mod group;
 pub mod kinship;
+pub mod machine;
 
 pub use edges::{Phase, diagram};
+pub use electorate::Electorate;
 pub use event::{Account, Action, Event, Joint, Miss, Moment, Seat, Server};
 pub use group::{Config, Group};
+pub use machine::Machine;

@@ -1,5 +1,6 @@
 //! Replicated groups as the rest of the house sees them: epochs, roles, sync states, receipts.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,9 @@ pub struct GroupStatus {
     pub reason: Option<String>,
     pub epoch: Option<Epoch>,
     pub members: Vec<MemberStatus>,
+    /// Members that count in elections of their own and are not to be removed yet.
+    #[serde(default)]
+    pub bound: BTreeSet<u32>,
 }
 
 /// What one failover did. All times are milliseconds since the failure was detected,

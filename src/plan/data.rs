@@ -6,11 +6,14 @@ use crate::model::observed::{ObservedContainer, Purpose, RunState};
 use super::code::exit_cause;
 use super::{DesiredService, GroupBrief, Observed, Plan, Step, remove, set_memory};
 
-pub(super) fn plan(service: &DesiredService, group: GroupBrief, observed: &Observed, plan: &mut Plan) {
+pub(super) fn plan(service: &DesiredService, group: &GroupBrief, observed: &Observed, plan: &mut Plan) {
     let members = Members { service, group, observed };
     // A master whose number is scaled away lives until another member has taken over.
-    let surplus_master = group.master.filter(|index| *index >= service.instances);
-    for index in (0..service.instances).chain(surplus_master) {
+    // So does a voter of a group that elects by itself: its death could take the majority away.
+    let mut kept = group.bound.clone();
+    kept.extend(group.master);
+    let surplus = kept.into_iter().filter(|index| *index >= service.instances);
+    for index in (0..service.instances).chain(surplus) {
         members.keep(&service.name.instance(index), plan);
     }
     members.shrink(plan);
@@ -18,7 +21,7 @@ pub(super) fn plan(service: &DesiredService, group: GroupBrief, observed: &Obser
 
 struct Members<'a> {
     service: &'a DesiredService,
-    group: GroupBrief,
+    group: &'a GroupBrief,
     observed: &'a Observed,
 }
 
@@ -112,6 +115,8 @@ impl Members<'_> {
                 plan.hold(instance, "its number is scaled away, and another member takes the master's role first");
             } else if !self.group.settled || self.group.master.is_none() {
                 plan.hold(instance, "the group has no settled master; nothing is discarded meanwhile");
+            } else if self.group.bound.contains(&instance.index) {
+                plan.hold(instance, "its number is scaled away, and the others agree to do without it first");
             } else {
                 let containers = self.observed.of(instance).map(|container| container.id.clone()).collect();
                 let cause = format!("{} is scaled to {}", self.service.name, self.service.instances);

@@ -52,13 +52,15 @@ pub enum DesiredKind {
 }
 
 /// What `plan` needs to know of a group's roles.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupBrief {
     /// A failover is within milliseconds of its end: starting a dead member would slow it.
     pub brisk: bool,
     /// A master is open and nothing is being changed.
     pub settled: bool,
     pub master: Option<u32>,
+    /// Members that count in elections of their own: not to be discarded yet.
+    pub bound: BTreeSet<u32>,
 }
 
 /// What is known of one application now.
@@ -103,7 +105,7 @@ fn plan_service(service: &DesiredService, observed: &Observed, plan: &mut Plan) 
         DesiredKind::Code { serving, candidate, handing_over } => {
             code::plan(&code::Code { service, serving: *serving, candidate: *candidate, handing_over, observed }, plan);
         }
-        DesiredKind::Data { group } => data::plan(service, *group, observed, plan),
+        DesiredKind::Data { group } => data::plan(service, group, observed, plan),
     }
 }
 

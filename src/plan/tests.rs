@@ -59,7 +59,7 @@ fn code(instances: u32, serving: Option<u64>, candidate: Option<u64>) -> Desired
 }
 
 fn data(instances: u32, brisk: bool, master: Option<u32>) -> Desired {
-    let group = GroupBrief { brisk, settled: !brisk, master };
+    let group = GroupBrief { brisk, settled: !brisk, master, ..GroupBrief::default() };
     Desired { up: true, services: vec![service("db", instances, DesiredKind::Data { group })], ..Desired::default() }
 }
 

@@ -110,9 +110,9 @@ fn consume(platform: &Platform) -> String {
 
 fn more_instances_are_refused(platform: &Platform, folder: &tempfile::TempDir) {
     let said = platform.refused(&["-A", APP, "scale", "cache=2"]);
-    assert!(said.contains("\"cache\" cannot be scaled: type memcached has no replication"), "{said}");
+    assert!(said.contains("\"cache\" cannot be scaled to 2: type memcached has no replication"), "{said}");
     let file = format!("{BUILD_FILE}other: {{type: memcached, instances: 2}}\n");
     std::fs::write(folder.path().join("dotcloud.yml"), file).unwrap();
     let said = platform.refused(&["-A", APP, "push", folder.path().to_str().unwrap()]);
-    assert!(said.contains("\"other\": type memcached has no replication"), "{said}");
+    assert!(said.contains("\"other\" cannot have 2 instances: type memcached has no replication"), "{said}");
 }

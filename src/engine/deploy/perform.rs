@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::catalog::ServiceType;
+use crate::catalog::Count;
 use crate::engine::adopt;
 use crate::engine::app::App;
 use crate::engine::environment;
@@ -125,13 +125,7 @@ impl Deployment<'_> {
         if let Some(spec) = tree.stack.services.iter().filter(is_data).find(|spec| !spec.shared_folders.is_empty()) {
             return Err(Failed(format!("service \"{}\": a data service has no shared folders", spec.name)));
         }
-        let is_single = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_some_and(ServiceType::is_single);
-        if let Some(spec) = tree.stack.services.iter().filter(is_single).find(|spec| spec.instances > 1) {
-            return Err(Failed(format!(
-                "service \"{}\": type {} has no replication, so that there can only be 1 instance and not {}",
-                spec.name, spec.type_name, spec.instances
-            )));
-        }
+        self.check_counts(tree)?;
         let unavailable = |spec: &&ServiceSpec| catalog.get(&spec.type_name).is_none();
         match tree.stack.services.iter().find(unavailable) {
             None => Ok(()),
@@ -142,6 +136,20 @@ impl Deployment<'_> {
                 catalog.types().map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ")
             ))),
         }
+    }
+
+    /// How many members a new data service is to have.
+    fn check_counts(&self, tree: &Tree) -> Result<(), Failed> {
+        let record = self.app.record();
+        let is_new = |spec: &&ServiceSpec| record.service(&spec.name).is_none();
+        let refused = |spec: &ServiceSpec| match self.inner.catalog.get(&spec.type_name)?.count(spec.instances) {
+            Count::Refused(why) => {
+                Some(format!("service \"{}\" cannot have {} instances: {why}", spec.name, spec.instances))
+            }
+            Count::Fits | Count::Ignored(_) => None,
+        };
+        let refused = tree.stack.services.iter().filter(is_new).find_map(refused);
+        refused.map_or(Ok(()), |why| Err(Failed(why)))
     }
 
     /// The platform chooses the ports of data services.
@@ -174,6 +182,9 @@ impl Deployment<'_> {
         let adopted = app.change(&inner.store, |record| adopt::adopt(inner, record, &tree.stack, taken)).await?;
         for name in &adopted.new_data {
             self.log.say_of(name, "Initializing the new service...").await;
+        }
+        for (name, text) in &adopted.remarks {
+            self.log.complain(name, text.clone()).await;
         }
         for name in &adopted.left_out {
             let text = "This service is no longer in the build file: it keeps running as it is and cannot be scaled. \

@@ -12,6 +12,7 @@ use crate::failover::dialect::{Dialect, Protocol, Reply, ServerCommand};
 
 use super::amqp::Amqp;
 use super::lines::Lines;
+use super::mongo::Mongo;
 use super::postgres::Postgres;
 use super::resp::{Resp, wire};
 use super::sql::Sql;
@@ -19,6 +20,7 @@ use super::sql::Sql;
 pub(super) enum Connection {
     Resp(FramedRead<TcpStream, Resp>),
     Sql(Box<Sql>),
+    Mongo(Mongo),
     Lines(Lines),
     Amqp(Amqp),
     /// Opened anew for every answer: one that is held tells nothing.
@@ -64,6 +66,8 @@ impl Connection {
             Protocol::Postgres { user, database } => {
                 Self::Postgres(Box::new(Postgres::open(addr, login.unwrap_or(user), database, password).await?))
             }
+            // Its client logs in by itself.
+            Protocol::Mongo => return Ok(Self::Mongo(Mongo::open(addr, &dialect.login(password)).await?)),
         };
         let replies = connection.round_trip(&dialect.login(password)).await?;
         match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
@@ -82,6 +86,7 @@ impl Connection {
             Self::Connect(_) if commands.is_empty() => Ok(Vec::new()),
             Self::Connect(addr) => TcpStream::connect(*addr).await.map(|_| vec![Reply::Nothing]),
             Self::Postgres(postgres) => postgres.ask(commands).await,
+            Self::Mongo(mongo) => mongo.ask(commands).await,
         }
     }
 }

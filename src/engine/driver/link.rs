@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::failover::dialect::{Dialect, MemberReport, Reply, RoleChange, ServerCommand};
+use crate::failover::dialect::{Dialect, MemberReport, Motion, Reply, RoleChange, ServerCommand};
 use crate::failover::{Event, Miss, Moment, Server};
 
 use super::connection::{ConnectError, Connection};
 use super::process;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Request {
     Ping,
     Ask(Moment),
     Command(RoleChange),
+    Carry(Motion),
 }
 
 pub(super) struct Link {
@@ -46,12 +47,13 @@ impl Link {
     pub async fn run(self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let (mut held, mut tuned) = (None, 0);
         while let Some(request) = requests.recv().await {
+            let asked = matches!(request, Request::Ask(_));
             for event in self.serve(&mut held, request).await {
                 if self.events.send(event).is_err() {
                     return;
                 }
             }
-            if let Request::Ask(_) = request {
+            if asked {
                 self.tune(&mut held, &mut tuned).await;
             }
         }
@@ -75,8 +77,9 @@ impl Link {
 
     async fn serve(&self, held: &mut Option<Connection>, request: Request) -> Vec<Event> {
         let server = self.server;
-        let commands = self.commands(request);
-        let patience = if matches!(request, Request::Command(_)) { self.dialect.patience() } else { 1 };
+        let commands = self.commands(&request);
+        let patient = matches!(request, Request::Command(_) | Request::Carry(_));
+        let patience = if patient { self.dialect.patience() } else { 1 };
         let outcome = self.exchange(held, &commands, self.answer_within * patience).await;
         if outcome.is_err() {
             *held = None;
@@ -96,27 +99,30 @@ impl Link {
                 let missed = self.miss(&failure);
                 [Event::Commanded { server, change, result }].into_iter().chain(missed).collect()
             }
+            (Request::Carry(motion), outcome) => {
+                let result = outcome.map_err(|failure| failure.to_string()).and_then(|replies| refused(&replies));
+                vec![Event::Carried { server, motion, result }]
+            }
             (Request::Ping | Request::Ask(_), Err(failure)) => self.miss(&failure).into_iter().collect(),
         }
     }
 
     /// A change of role is followed by a report, so that it is known what came of it.
-    fn commands(&self, request: Request) -> Vec<ServerCommand> {
+    fn commands(&self, request: &Request) -> Vec<ServerCommand> {
         match request {
             Request::Ping => vec![self.dialect.ping()],
             Request::Ask(_) => self.dialect.probe(),
             Request::Command(change) => {
-                let mut commands = self.dialect.commands(change, &self.password);
+                let mut commands = self.dialect.commands(*change, &self.password);
                 commands.extend(self.dialect.probe());
                 commands
             }
+            Request::Carry(motion) => self.dialect.carry(motion, &self.password),
         }
     }
 
     fn outcome(&self, replies: &[Reply]) -> Result<MemberReport, String> {
-        if let Some(Reply::Error(error)) = replies.iter().find(|reply| matches!(reply, Reply::Error(_))) {
-            return Err(error.clone());
-        }
+        refused(replies)?;
         self.dialect.read(replies).map_err(|error| error.to_string())
     }
 
@@ -148,6 +154,14 @@ impl Link {
             connection.round_trip(commands).await.map_err(|_| Failure::Broken)
         };
         tokio::time::timeout(limit, attempt).await.unwrap_or(Err(Failure::TimedOut))
+    }
+}
+
+/// The first error among the replies.
+fn refused(replies: &[Reply]) -> Result<(), String> {
+    match replies.iter().find(|reply| matches!(reply, Reply::Error(_))) {
+        Some(Reply::Error(error)) => Err(error.clone()),
+        _ => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ mod connection;
 mod copy;
 mod lines;
 mod link;
+mod mongo;
 mod postgres;
 mod process;
 mod registry;
@@ -18,11 +19,13 @@ mod session;
 mod sql;
 mod task;
 
+use std::collections::BTreeSet;
+
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::failover::Config;
-use crate::failover::dialect::Pace;
+use crate::failover::dialect::{self, Election, Pace};
 use crate::model::GroupStatus;
 
 use super::group::{GroupContext, ObservedMember};
@@ -89,7 +92,11 @@ impl Tuning {
 
 impl GroupHandle {
     pub fn spawn(context: GroupContext) -> Self {
-        let tuning = Tuning::new(context.service.as_str());
+        let mut tuning = Tuning::new(context.service.as_str());
+        // Who elect by themselves notice a hang by themselves: more is asked, and less often.
+        if dialect::of(&context.replication).is_some_and(|dialect| dialect.election() == Election::ByMembers) {
+            tuning.answer_within = std::time::Duration::from_secs(1);
+        }
         Self::spawn_with(context, tuning)
     }
 
@@ -101,6 +108,7 @@ impl GroupHandle {
             reason: None,
             epoch: None,
             members: Vec::new(),
+            bound: BTreeSet::new(),
         });
         let task = tokio::spawn(task::run(context, tuning, receiver, publisher));
         Self { orders, status, task }

@@ -8,10 +8,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::engine::group::GroupContext;
+use crate::engine::group::{GroupContext, ObservedMember};
 use crate::engine::runtime::{RunState, RuntimeEvent};
 use crate::failover::dialect::{self, RoleChange};
-use crate::failover::{Account, Action, Config, Event, Group, Moment, Server};
+use crate::failover::{Account, Action, Config, Event, Machine, Moment, Server};
 use crate::model::{Continuity, Epoch, GroupStatus, Receipt};
 
 use super::copy::Copy;
@@ -33,7 +33,7 @@ enum FrontOrder {
 
 struct Task {
     context: GroupContext,
-    group: Group,
+    group: Machine,
     registry: Registry,
     began: Instant,
     events: mpsc::UnboundedSender<Event>,
@@ -118,13 +118,14 @@ impl Task {
         calls.spawn(move_front(context.clone(), orders, events.clone()));
         let (receipts, written) = mpsc::unbounded_channel();
         calls.spawn(keep_receipts(context.clone(), written));
-        let group = Group::new(Config {
+        let config = Config {
             synchronous: context.synchronous,
             copy_beyond: dialect.copy_beyond(),
             demotes_live: dialect.demotes_live(),
             guards_at_front: dialect.guards_at_front(),
             ..tuning.group.clone()
-        });
+        };
+        let group = Machine::new(dialect, config);
         let registry = Registry::new(dialect, context.password.clone(), tuning, events.clone());
         Self {
             context,
@@ -172,6 +173,7 @@ impl Task {
     fn ordered(&mut self, order: Order) {
         match order {
             Order::Observe(members) => {
+                self.advertise(&members);
                 let seats = self.registry.observe(members);
                 self.handle(Event::Observed(seats));
             }
@@ -184,6 +186,15 @@ impl Task {
                 self.handle(Event::SwitchoverAsked(to));
             }
             Order::Stop => {}
+        }
+    }
+
+    /// Groups that elect by themselves name their members by addresses that everybody reaches.
+    fn advertise(&mut self, members: &[ObservedMember]) {
+        if let Machine::ByMembers(_) = self.group {
+            let address = |member: &ObservedMember| Some((member.index, self.context.front.member(member.index)?));
+            let addresses = members.iter().filter_map(address).collect();
+            self.handle(Event::Advertised(addresses));
         }
     }
 
@@ -231,6 +242,7 @@ impl Task {
             Action::Ask { server, asked } => self.registry.send(server, Request::Ask(asked)),
             Action::Command { server, change: RoleChange::CopyFrom(from) } => self.copy(server, from),
             Action::Command { server, change } => self.registry.send(server, Request::Command(change)),
+            Action::Carry { server, motion } => self.registry.send(server, Request::Carry(motion)),
             Action::Record(account) => self.record(account),
             Action::ReleaseRestart(index) => self.release(index),
             Action::AnswerSwitchover(outcome) => {

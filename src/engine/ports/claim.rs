@@ -7,7 +7,7 @@ use crate::catalog::{Catalog, ServiceType};
 use crate::model::{AppName, PortKind, ServiceSpec};
 use crate::store::{AppRecord, ServiceRecord};
 
-use super::Port;
+use super::{Port, members};
 
 /// Ports of the front: below the range that the kernel hands out by itself.
 const NUMBERS: std::ops::Range<u16> = 20000..30000;
@@ -40,6 +40,9 @@ impl Claim<'_> {
         for port in ports.iter().filter(|port| !port.main) {
             self.complete_port(service, port)?;
         }
+        if kind.data.as_ref().is_some_and(|data| data.member_ports) {
+            self.complete_numbers(service, members::LABEL, service.instances as usize)?;
+        }
         Ok(())
     }
 
@@ -56,9 +59,12 @@ impl Claim<'_> {
     }
 
     fn complete_port(&mut self, service: &mut ServiceRecord, port: &Port) -> Result<(), String> {
-        let label = port.label();
         let wanted = if port.kind == PortKind::Http { 1 } else { service.instances as usize };
-        let numbers = service.custom_fronts.entry(label.clone()).or_default();
+        self.complete_numbers(service, &port.label(), wanted)
+    }
+
+    fn complete_numbers(&mut self, service: &mut ServiceRecord, label: &str, wanted: usize) -> Result<(), String> {
+        let numbers = service.custom_fronts.entry(label.to_owned()).or_default();
         while numbers.len() < wanted {
             numbers.push(self.number(&format!("{}/{label}/{}", service.name, numbers.len()))?);
         }

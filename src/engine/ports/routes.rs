@@ -11,7 +11,7 @@ use crate::engine::traffic::{Peers, Service};
 use crate::model::{AppName, HttpRoute, PortKind, TcpRoute, TcpState, UdpRoute};
 use crate::store::{AppRecord, ServiceRecord};
 
-use super::Port;
+use super::{Port, members};
 
 /// TCP and UDP ports of an application's instances, by number of the front.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,7 +72,8 @@ pub fn http(serving: &Serving<'_>, catalog: &Catalog) -> BTreeMap<String, Arc<Ht
 
 /// TCP and UDP by number: each leads to its own instance.
 pub fn direct(serving: &Serving<'_>, catalog: &Catalog) -> PortRoutes {
-    let mut routes = PortRoutes::default();
+    let members = members::routes(serving.record, catalog, serving.observed);
+    let mut routes = PortRoutes { tcp: members, ..PortRoutes::default() };
     for front in all_fronts(serving.record, catalog) {
         let (app, service) = (serving.record.name.clone(), front.service.name.clone());
         let backend = serving.backend(front.service, front.index, front.port.number);
@@ -84,7 +85,9 @@ pub fn direct(serving: &Serving<'_>, catalog: &Catalog) -> PortRoutes {
                     Ok(None) => TcpState::Gated,
                     Err(why) => TcpState::Refused { why },
                 };
-                drop(routes.tcp.insert(front.number, Arc::new(TcpRoute { app, service, state, refusal: Arc::from([]) })));
+                drop(
+                    routes.tcp.insert(front.number, Arc::new(TcpRoute { app, service, state, refusal: Arc::from([]) })),
+                );
             }
             PortKind::Udp => {
                 let route = UdpRoute { app, service, instance: backend.ok().flatten() };

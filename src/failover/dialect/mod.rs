@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use super::ballot::{Ballot, Furnished, Motion, SetConfig, SetMember, Standpoint};
+
+pub mod mongodb;
 pub mod mysql;
 pub mod postgresql;
 pub mod redis;
@@ -25,6 +28,9 @@ pub enum Protocol {
     /// MySQL's, one statement after the other; what follows a refused one is not sent. A table
     /// is a list of rows, a row a list of names and values in turn.
     Sql { user: &'static str },
+    /// MongoDB's. A command is one word of JSON, and so is an answer; answers with a cursor are
+    /// lists of the documents. `Dialect::login` gives user, database, mechanism and secret.
+    Mongo,
     /// PostgreSQL's, otherwise as above.
     Postgres { user: &'static str, database: &'static str },
     /// Lines of text, one for one; before the first the server may greet with one.
@@ -117,6 +123,8 @@ pub struct MemberReport {
     pub version: Option<String>,
     /// Bytes.
     pub used_memory: Option<u64>,
+    /// Of groups whose members elect.
+    pub ballot: Option<Box<Ballot>>,
 }
 
 /// The end of an earlier history: what it holds beyond this position belongs to no other.
@@ -177,6 +185,11 @@ pub trait Dialect: Send + Sync + 'static {
     fn pace(&self) -> Option<Pace> {
         None
     }
+    /// What asks a member of a group that elects by itself to do something for it, in order; each
+    /// is to be answered without an error.
+    fn carry(&self, _motion: &Motion, _password: &str) -> Vec<ServerCommand> {
+        Vec::new()
+    }
     /// How many times as long as a report a change of role may take.
     fn patience(&self) -> u32 {
         3
@@ -216,6 +229,7 @@ pub trait Dialect: Send + Sync + 'static {
 /// `service.toml`).
 pub fn of(name: &str) -> Option<&'static dyn Dialect> {
     match name {
+        "mongodb" => Some(&mongodb::MongoDb),
         "mysql" => Some(&mysql::MySql),
         "postgresql" => Some(&postgresql::PostgreSql),
         "redis" => Some(&redis::Redis),

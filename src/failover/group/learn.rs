@@ -10,7 +10,8 @@ use super::{Book, Commit, Group, Planned, Reign, Wish};
 impl Group {
     pub(super) fn learn(&mut self, event: Event) {
         match event {
-            Event::Ticked => {}
+            // Told to groups that elect by themselves.
+            Event::Ticked | Event::Carried { .. } | Event::Advertised(_) => {}
             Event::Loaded(Ok(epoch)) => self.book = Book::Read(epoch),
             Event::Loaded(Err(why)) => {
                 self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) };

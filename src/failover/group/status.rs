@@ -1,5 +1,7 @@
 //! What is published of a group, and the account of its last failover.
 
+use std::collections::BTreeSet;
+
 use crate::failover::edges::Phase;
 use crate::failover::event::{Account, Action, Server};
 use crate::model::{GroupStatus, MemberStatus, Role, SyncState};
@@ -31,6 +33,7 @@ impl Group {
             reason: self.reason.clone().or_else(complaint).or_else(|| self.unguarded()),
             epoch: self.epoch(),
             members: self.members.values().map(|member| self.member_status(member)).collect(),
+            bound: BTreeSet::new(),
         }
     }
 

@@ -77,7 +77,9 @@ enum Mode {
     /// One reply for each command.
     InStep,
     /// Messages of channels come at any time; so many further commands need no fence.
-    Subscribed { passes: u32 },
+    Subscribed {
+        passes: u32,
+    },
     /// A mark was sent, to see which replies are messages.
     Fenced,
     /// All commands of everybody come at any time.

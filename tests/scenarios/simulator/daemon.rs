@@ -76,6 +76,7 @@ impl Simulator {
                 self.die(index, "planned restart");
             }
             Action::AnswerSwitchover(outcome) => self.tell(format!("switchover: {outcome:?}")),
+            Action::Carry { motion, .. } => panic!("{motion:?} is for members that elect by themselves"),
         }
     }
 

@@ -1,0 +1,233 @@
+//! The machine of a group whose members elect among themselves.
+//!
+//! It founds the group, keeps its configuration what was asked for, and leads the front to
+//! whoever was elected. It promotes nobody and fences nobody: a primary that lost the majority
+//! cannot confirm a write any more, and that is the members' own doing. Like [`super::Group`] it
+//! looks at everything anew after every event; what is under way is only what was asked for and
+//! not answered yet, never more than one thing at once.
+
+mod change;
+mod lead;
+mod learn;
+mod member;
+mod motion;
+mod status;
+mod tend;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use crate::model::Epoch;
+
+use super::dialect::{Ballot, Motion};
+use super::event::{Account, Action, Event, Moment, Server};
+use super::group::Config;
+use member::Member;
+
+/// One group that elects by itself.
+pub struct Electorate {
+    config: Config,
+    now: Moment,
+    book: Book,
+    /// Nothing is judged before the first look.
+    observed: bool,
+    members: BTreeMap<u32, Member>,
+    advertised: BTreeMap<u32, SocketAddr>,
+    front: Front,
+    reign: Option<Reign>,
+    loss: Option<Loss>,
+    /// What a member is asked for and has not answered.
+    pending: Option<(Server, Motion)>,
+    /// When the last answer of that kind came: what was heard earlier may no longer hold.
+    answered: Moment,
+    /// Nothing is asked for again before this.
+    motion_after: Moment,
+    /// Asked not to stand for election.
+    frozen: BTreeSet<Server>,
+    handover: Option<Handover>,
+    wish: Option<Wish>,
+    planned: Option<Planned>,
+    account: Option<Entry>,
+    reason: Option<String>,
+    stalled: bool,
+    actions: Vec<Action>,
+}
+
+/// What the ledger says of the last primary: for the account, and to know a new group from an old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Book {
+    Reading,
+    /// `again`: when to ask again; `None` while that is under way.
+    Unreadable {
+        why: String,
+        again: Option<Moment>,
+    },
+    Read(Option<Epoch>),
+}
+
+/// The last order to the front.
+#[derive(Debug, Default)]
+struct Front {
+    order: u64,
+    done: u64,
+    gated: Option<Moment>,
+}
+
+/// The primary that the front leads to.
+#[derive(Debug, Clone, Copy)]
+struct Reign {
+    server: Server,
+    term: u64,
+    opened: Moment,
+    /// Its count of writes when it was found.
+    writes: u64,
+}
+
+/// There is no primary since then.
+#[derive(Debug)]
+struct Loss {
+    cause: String,
+    old: u32,
+    detected: Moment,
+    /// Its restart was announced.
+    planned: bool,
+}
+
+/// A planned change of primary.
+#[derive(Debug)]
+struct Handover {
+    cause: String,
+    from: Server,
+    /// Everybody but the primary may be elected if `None`.
+    to: Option<u32>,
+    began: Moment,
+    /// The primary was asked to step down.
+    asked: bool,
+}
+
+/// A switchover that was asked for.
+#[derive(Debug)]
+struct Wish {
+    to: Option<u32>,
+    /// When it is refused if nobody could take over until then.
+    until: Moment,
+}
+
+/// A restart on purpose.
+#[derive(Debug)]
+struct Planned {
+    server: Server,
+    until: Moment,
+    began: Moment,
+    released: bool,
+}
+
+/// An account that is still being completed.
+#[derive(Debug)]
+struct Entry {
+    facts: Account,
+    stored: bool,
+}
+
+// === impl Electorate ===
+
+impl Electorate {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            now: Moment::default(),
+            book: Book::Reading,
+            observed: false,
+            members: BTreeMap::new(),
+            advertised: BTreeMap::new(),
+            front: Front::default(),
+            reign: None,
+            loss: None,
+            pending: None,
+            answered: Moment::default(),
+            motion_after: Moment::default(),
+            frozen: BTreeSet::new(),
+            handover: None,
+            wish: None,
+            planned: None,
+            account: None,
+            reason: None,
+            stalled: false,
+            actions: vec![Action::Load],
+        }
+    }
+
+    /// Learns `event` and returns what to do. `now` must not go back.
+    pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        self.now = self.now.max(now);
+        self.learn(event);
+        self.lead();
+        self.tend();
+        std::mem::take(&mut self.actions)
+    }
+
+    // --- questions
+
+    fn name(&self, index: u32) -> String {
+        format!("{}.{index}", self.config.service)
+    }
+
+    /// The process that runs as this member.
+    fn server(&self, index: u32) -> Option<Server> {
+        self.members.get(&index)?.life.as_ref().map(|life| life.server)
+    }
+
+    fn runs(&self, server: Server) -> bool {
+        self.server(server.index) == Some(server)
+    }
+
+    fn epoch(&self) -> Option<Epoch> {
+        if let Book::Read(epoch) = self.book { epoch } else { None }
+    }
+
+    /// The latest election that anybody told of.
+    fn latest_term(&self) -> u64 {
+        self.members.values().filter_map(Member::ballot).map(|ballot| ballot.term).max().unwrap_or_default()
+    }
+
+    /// What this member says, if it was asked after the last thing that was carried out.
+    fn fresh(&self, index: u32) -> Option<&Ballot> {
+        let member = self.members.get(&index)?;
+        let life = member.life.as_ref().filter(|life| life.asked >= self.answered && life.misses == 0)?;
+        life.report.as_ref()?.ballot.as_deref()
+    }
+
+    // --- changes
+
+    fn note(&mut self, text: String) {
+        self.actions.push(Action::Note(text));
+    }
+
+    fn gate(&mut self) {
+        if self.front.gated.is_none() {
+            self.front.order += 1;
+            self.front.gated = Some(self.now);
+            self.actions.push(Action::Gate { order: self.front.order });
+        }
+    }
+
+    /// Whether no client reaches a server any more, or that has been waited for long enough.
+    fn is_gated(&self) -> bool {
+        let late = |since: Moment| self.now.since(since) >= self.config.gate_limit;
+        self.front.gated.is_some_and(|since| self.front.done >= self.front.order || late(since))
+    }
+
+    fn ask_of(&mut self, server: Server, motion: Motion) {
+        self.note(format!("{}: {}", self.name(server.index), motion::described(&motion)));
+        self.pending = Some((server, motion.clone()));
+        self.actions.push(Action::Carry { server, motion });
+    }
+
+    fn answer_wish(&mut self, outcome: Result<u32, String>) {
+        if self.wish.take().is_some() {
+            self.actions.push(Action::AnswerSwitchover(outcome));
+        }
+    }
+}
