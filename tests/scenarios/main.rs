@@ -6,3 +6,4 @@ mod redis_servers;
 mod seeds;
 mod servers;
 mod simulator;
+mod stories;
