@@ -87,6 +87,8 @@ struct Reign {
     /// Its latest positions and when they were heard, oldest first.
     heard: VecDeque<(Moment, u64)>,
     opened: Moment,
+    /// When its process was found dead.
+    ended: Option<Moment>,
     /// The number of its epoch.
     epoch: u64,
     /// Slaves that ended since it was last heard: what it acknowledged may be on them alone.
@@ -225,7 +227,8 @@ impl Group {
     fn standing<'a>(&'a self, member: &'a Member, fresh: Moment) -> Standing<'a> {
         let standing = member.standing(fresh, self.now, &self.config, self.restarting(member.index));
         // A daemon that never saw the master does not know whose word it took.
-        Standing { witness: standing.witness || self.reign.is_none(), ..standing }
+        let unknown = self.reign.is_none() && self.epoch().is_none_or(|epoch| epoch.master != member.index);
+        Standing { witness: standing.witness || unknown, ..standing }
     }
 
     fn standings_but(&self, index: u32, fresh: Moment) -> Vec<Standing<'_>> {

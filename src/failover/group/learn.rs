@@ -13,6 +13,7 @@ impl Group {
         let witnesses = if ends { self.witnesses() } else { Vec::new() };
         let witnesses: Vec<_> = witnesses.into_iter().map(|server| (server, self.departing(server))).collect();
         self.take_in(event);
+        self.note_end();
         for (server, position) in witnesses {
             if !self.runs(server) {
                 self.departed(server, position);

@@ -145,7 +145,7 @@ impl Group {
         // The same process goes on: what is doubtful about it stays so.
         let same = self.reign.take().filter(|reign| reign.server == server);
         let (gone, whole) = same.map(|reign| (reign.gone, reign.whole)).unwrap_or_default();
-        self.reign = Some(Reign { server, addr, histories, position, heard, opened, epoch, gone, whole, writes });
+        self.reign = Some(Reign { server, addr, histories, position, heard, opened, ended: None, epoch, gone, whole, writes });
         self.account = change.account(self.now, joint).map(|facts| super::status::Entry { facts, stored: false });
         // Another one than before follows the new master, and refuses writes as its slave.
         if change.paused.is_some() && change.old == server.index {

@@ -121,7 +121,7 @@ impl Group {
 
     /// Whether a slave in step could succeed the open master, were it to die now.
     pub(super) fn secured(&self) -> bool {
-        !self.waits() || self.reign.as_ref().is_some_and(|reign| self.vouched(reign.epoch))
+        self.reign.as_ref().is_some_and(|reign| self.vouched(reign.epoch))
     }
 
     /// Why what the last master acknowledged may be on nobody who could be elected.
@@ -148,12 +148,20 @@ impl Group {
         lives.filter(|life| life.told && Some(life.server) != master).map(|life| life.server).collect()
     }
 
+    /// Notes the end of the open master.
+    pub(super) fn note_end(&mut self) {
+        let (now, dead) = (self.now, self.reign.as_ref().is_some_and(|reign| !self.runs(reign.server)));
+        if let Some(reign) = self.reign.as_mut().filter(|_| dead) {
+            reign.ended.get_or_insert(now);
+        }
+    }
+
     /// Until the master is heard again nobody knows what such a one alone had; unless it was
     /// heard after the master's end, and so is known to have had no more than that.
     pub(super) fn departing(&self, server: Server) -> Option<u64> {
-        let fenced = self.change.as_ref()?.fenced?;
+        let ended = self.reign.as_ref()?.ended?;
         let life = self.members.get(&server.index)?.life.as_ref().filter(|life| life.server == server)?;
-        let report = life.report.as_ref().filter(|report| !report.link_up && life.report_asked >= fenced)?;
+        let report = life.report.as_ref().filter(|report| !report.link_up && life.report_asked >= ended)?;
         Some(report.position)
     }
 
