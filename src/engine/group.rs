@@ -64,6 +64,10 @@ pub trait Ledger: Send + Sync + 'static {
     async fn epoch(&self) -> Result<Option<Epoch>, LedgerError>;
     /// On disk (synced) when it returns.
     async fn commit(&self, epoch: Epoch) -> Result<(), LedgerError>;
+    /// The epoch under which a slave is known to have what the master acknowledges, if any.
+    async fn vouched(&self) -> Result<Option<u64>, LedgerError>;
+    /// Writes down that this is so, or no longer is; on disk (synced) when it returns.
+    async fn vouch(&self, epoch: u64, on: bool) -> Result<(), LedgerError>;
     /// Stores or, for the same epoch, replaces a receipt.
     async fn receipt(&self, receipt: Receipt);
 }

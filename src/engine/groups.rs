@@ -238,6 +238,16 @@ impl Ledger for StoredLedger {
         written.map_err(|error| LedgerError(Box::new(error)))
     }
 
+    async fn vouched(&self) -> Result<Option<u64>, LedgerError> {
+        let read = self.store.vouched(&self.route.app, &self.route.service).await;
+        read.map_err(|error| LedgerError(Box::new(error)))
+    }
+
+    async fn vouch(&self, epoch: u64, on: bool) -> Result<(), LedgerError> {
+        let written = self.store.vouch(&self.route.app, &self.route.service, on.then_some(epoch)).await;
+        written.map_err(|error| LedgerError(Box::new(error)))
+    }
+
     async fn receipt(&self, receipt: Receipt) {
         let known = self.store.receipts(&self.route.app, &self.route.service).await;
         let is_new = known.is_ok_and(|known| known.iter().all(|one| one.epoch != receipt.epoch));

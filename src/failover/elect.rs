@@ -22,6 +22,8 @@ pub struct Standing<'a> {
     pub leaving: bool,
     /// Its link is up and it has all that the master had a moment ago.
     pub in_step: bool,
+    /// A master may have acknowledged a write because this one had it.
+    pub witness: bool,
     /// Its latest report; for an election, one that was asked for after the fence.
     pub report: Option<&'a MemberReport>,
     /// Its latest complaint, if it answers with errors.
@@ -39,6 +41,10 @@ pub struct Basis<'a> {
     pub histories: BTreeSet<&'a str>,
     /// The last position it was seen at.
     pub position: u64,
+    /// Why a write that was acknowledged may be on nobody who could be elected.
+    pub doubt: Option<String>,
+    /// A write was acknowledged when any one slave had it: all of them are to be heard.
+    pub witnessed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +75,9 @@ pub enum Opening {
 /// The reason, member by member, when none is fit. Then the old master is waited for: its
 /// own disk holds everything it acknowledged.
 pub fn choose(basis: &Basis<'_>, standings: &[Standing<'_>]) -> Result<Choice, String> {
+    if let Some(doubt) = &basis.doubt {
+        return Err(doubt.clone());
+    }
     let mut fit = Vec::new();
     let mut unfit = Vec::new();
     for standing in standings {
@@ -85,6 +94,9 @@ pub fn choose(basis: &Basis<'_>, standings: &[Standing<'_>]) -> Result<Choice, S
     let Some((best, report)) = fit.first() else {
         return Err(if unfit.is_empty() { "there is no replica".to_owned() } else { unfit.join(", ") });
     };
+    if let Some(why) = standings.iter().find_map(|standing| unheard(basis, standing, report.position)) {
+        return Err(why);
+    }
     let others = fit[1..].iter().map(|(s, r)| format!("{}.{} at {}", basis.service, s.index, r.position)).chain(unfit);
     let others: Vec<String> = others.collect();
     let mut because = format!("{}.{} is the most advanced replica, at {}", basis.service, best.index, report.position);
@@ -92,6 +104,20 @@ pub fn choose(basis: &Basis<'_>, standings: &[Standing<'_>]) -> Result<Choice, S
         because = format!("{because}; {}", others.join(", "));
     }
     Ok(Choice { index: best.index, because })
+}
+
+/// Why the word of this member, which a write may rest on, is missing to elect somebody who is at
+/// `position`.
+fn unheard(basis: &Basis<'_>, standing: &Standing<'_>, position: u64) -> Option<String> {
+    if !basis.witnessed || !standing.witness {
+        return None;
+    }
+    let name = format!("{}.{}", basis.service, standing.index);
+    let Some(report) = standing.report.filter(|_| standing.running && !standing.hung) else {
+        return Some(format!("{name} does not answer, and may alone have the last acknowledged writes"));
+    };
+    let known = report.blank || (report.upstream == Some(basis.upstream) && report.position <= position);
+    (!known).then(|| format!("{name} may alone have the last acknowledged writes"))
 }
 
 /// Whether a member could succeed the old master, and if not why.
@@ -128,7 +154,7 @@ fn fitness<'a>(basis: &Basis<'_>, standing: &Standing<'a>) -> Result<&'a MemberR
 /// # Errors
 /// Why nobody can take over.
 pub fn successor(basis: &Basis<'_>, standings: &[Standing<'_>], wanted: Option<u32>) -> Result<Choice, String> {
-    let lax = Basis { position: 0, ..basis.clone() };
+    let lax = Basis { position: 0, doubt: None, witnessed: false, ..basis.clone() };
     let able = standings.iter().filter(|s| wanted.map_or(!s.leaving, |index| s.index == index));
     let able: Vec<Standing<'_>> = able.filter(|s| s.in_step).copied().collect();
     choose(&lax, &able).map_err(|_| match wanted {

@@ -49,6 +49,14 @@ pub enum Event {
     Ticked,
     /// What the ledger says, or why it cannot be read.
     Loaded(Result<Option<Epoch>, String>),
+    /// For which epoch the ledger vouches, told before `Loaded`: see [`Action::Vouch`].
+    Vouched(Option<u64>),
+    /// What a `Vouch` came to.
+    VouchKept {
+        epoch: u64,
+        on: bool,
+        result: Result<(), String>,
+    },
     /// The commit of this epoch is on disk, or failed.
     Committed(Epoch, Result<(), String>),
     /// All members of the group, in one look.
@@ -104,6 +112,11 @@ pub enum Event {
 pub enum Action {
     Load,
     Commit(Epoch),
+    /// Write down whether, under this epoch, a slave has what the master acknowledges.
+    Vouch {
+        epoch: u64,
+        on: bool,
+    },
     /// Orders to the front are numbered and carried out in order.
     Gate {
         order: u64,

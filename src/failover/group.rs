@@ -16,6 +16,7 @@ mod status;
 mod tend;
 #[cfg(test)]
 mod tests;
+mod vouch;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,6 +49,7 @@ pub struct Group {
     planned: Option<Planned>,
     wish: Option<Wish>,
     account: Option<status::Entry>,
+    vouch: vouch::Vouch,
     /// No further planned switchover before this.
     handover_after: Moment,
     actions: Vec<Action>,
@@ -87,6 +89,14 @@ struct Reign {
     /// Its latest positions and when they were heard, oldest first.
     heard: VecDeque<(Moment, u64)>,
     opened: Moment,
+    /// When its process was found dead.
+    ended: Option<Moment>,
+    /// The number of its epoch.
+    epoch: u64,
+    /// Slaves that ended since it was last heard: what it acknowledged may be on them alone.
+    gone: Vec<(Server, Moment)>,
+    /// Where it was when its writes began to wait for a slave.
+    whole: Option<u64>,
     /// Its count of writes when it was promoted.
     writes: u64,
 }
@@ -166,6 +176,7 @@ impl Group {
             planned: None,
             wish: None,
             account: None,
+            vouch: vouch::Vouch::default(),
             handover_after: Moment::default(),
             actions: vec![Action::Load],
         }
@@ -212,8 +223,15 @@ impl Group {
     fn standings(&self, fresh: Moment) -> Vec<Standing<'_>> {
         self.members
             .values()
-            .map(|member| member.standing(fresh, self.now, &self.config, self.restarting(member.index)))
+            .map(|member| self.standing(member, fresh))
             .collect()
+    }
+
+    fn standing<'a>(&'a self, member: &'a Member, fresh: Moment) -> Standing<'a> {
+        let standing = member.standing(fresh, self.now, &self.config, self.restarting(member.index));
+        // A daemon that never saw the master does not know whose word it took.
+        let unknown = self.reign.is_none() && self.epoch().is_none_or(|epoch| epoch.master != member.index);
+        Standing { witness: standing.witness || unknown, ..standing }
     }
 
     fn standings_but(&self, index: u32, fresh: Moment) -> Vec<Standing<'_>> {
@@ -223,12 +241,13 @@ impl Group {
     /// What a successor is measured against: the last open master, else the recorded one.
     fn basis(&self) -> Option<Basis<'_>> {
         let service = self.config.service.as_str();
+        let (doubt, witnessed) = (self.doubt(), self.waits());
         if let Some(reign) = &self.reign {
             let histories = reign.histories.iter().map(String::as_str).collect();
-            return Some(Basis { service, upstream: reign.addr, histories, position: reign.position });
+            return Some(Basis { upstream: reign.addr, histories, position: reign.position, doubt, witnessed, service });
         }
         let upstream = self.members.get(&self.epoch()?.master)?.addr;
-        Some(Basis { service, upstream, histories: BTreeSet::new(), position: 0 })
+        Some(Basis { upstream, histories: BTreeSet::new(), position: 0, doubt, witnessed, service })
     }
 
     // --- changes
@@ -252,7 +271,10 @@ impl Group {
     }
 
     fn command(&mut self, server: Server, change: RoleChange) {
-        self.life_of(server, |life, _| life.command = Some(change));
+        self.life_of(server, |life, _| {
+            life.command = Some(change);
+            life.told |= matches!(change, RoleChange::Follow(_));
+        });
         self.actions.push(Action::Command { server, change });
     }
 

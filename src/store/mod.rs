@@ -116,7 +116,7 @@ impl Store {
         self.writer
             .call("remove an application", move |db| {
                 let transaction = db.transaction()?;
-                for table in ["epoch", "receipt", "counted", "deployment", "deploy_line", "activity", "revision"] {
+                for table in ["epoch", "vouch", "receipt", "counted", "deployment", "deploy_line", "activity", "revision"] {
                     transaction.execute(&format!("DELETE FROM {table} WHERE app = ?1"), [&name])?;
                 }
                 transaction.execute("DELETE FROM app WHERE name = ?1", [&name])?;
@@ -150,13 +150,42 @@ impl Store {
             .await
     }
 
+    /// The epoch under which a slave is known to have what the master acknowledges, if any. A
+    /// store of an older version says `None`, and so does one whose epoch was written since.
+    pub async fn vouched(&self, app: &AppName, service: &ServiceName) -> Result<Option<u64>> {
+        let keys = [app.to_string(), service.to_string()];
+        self.writer
+            .call("read whether a slave is in step", move |db| {
+                let sql = "SELECT epoch FROM vouch WHERE app = ?1 AND service = ?2";
+                optional(db.query_row(sql, keys, |row| Ok(row.get::<_, i64>(0)?.cast_unsigned())))
+            })
+            .await
+    }
+
+    /// On disk when it returns.
+    pub async fn vouch(&self, app: &AppName, service: &ServiceName, epoch: Option<u64>) -> Result<()> {
+        let (app, service) = (app.to_string(), service.to_string());
+        self.writer
+            .call("record whether a slave is in step", move |db| {
+                let changed = match epoch.map(u64::cast_signed) {
+                    Some(epoch) => {
+                        let sql = "INSERT OR REPLACE INTO vouch (app, service, epoch) VALUES (?1, ?2, ?3)";
+                        db.execute(sql, (app, service, epoch))
+                    }
+                    None => db.execute("DELETE FROM vouch WHERE app = ?1 AND service = ?2", [app, service]),
+                };
+                changed.map(drop)
+            })
+            .await
+    }
+
     /// Forgets a destroyed data service's epoch and receipts.
     pub async fn remove_group(&self, app: &AppName, service: &ServiceName) -> Result<()> {
         let (app, service) = (app.to_string(), service.to_string());
         self.writer
             .call("remove a group", move |db| {
                 let transaction = db.transaction()?;
-                for table in ["epoch", "receipt", "counted"] {
+                for table in ["epoch", "vouch", "receipt", "counted"] {
                     let sql = format!("DELETE FROM {table} WHERE app = ?1 AND service = ?2");
                     transaction.execute(&sql, [&app, &service])?;
                 }

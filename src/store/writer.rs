@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS app (name TEXT PRIMARY KEY, doc TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS epoch (
     app TEXT NOT NULL, service TEXT NOT NULL, number INTEGER NOT NULL, master INTEGER NOT NULL,
     PRIMARY KEY (app, service));
+CREATE TABLE IF NOT EXISTS vouch (
+    app TEXT NOT NULL, service TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (app, service));
 CREATE TABLE IF NOT EXISTS receipt (
     app TEXT NOT NULL, service TEXT NOT NULL, epoch INTEGER NOT NULL, doc TEXT NOT NULL,
     PRIMARY KEY (app, service, epoch));

@@ -7,3 +7,4 @@ mod redis_servers;
 mod seeds;
 mod servers;
 mod simulator;
+mod stories;

@@ -139,6 +139,7 @@ impl Front for TestFront {
 #[derive(Default)]
 pub struct TestLedger {
     pub epoch: Mutex<Option<Epoch>>,
+    pub vouched: Mutex<Option<u64>>,
     pub receipts: Mutex<Vec<Receipt>>,
 }
 
@@ -150,6 +151,15 @@ impl Ledger for TestLedger {
 
     async fn commit(&self, epoch: Epoch) -> std::result::Result<(), LedgerError> {
         *self.epoch.lock().unwrap() = Some(epoch);
+        Ok(())
+    }
+
+    async fn vouched(&self) -> std::result::Result<Option<u64>, LedgerError> {
+        Ok(*self.vouched.lock().unwrap())
+    }
+
+    async fn vouch(&self, epoch: u64, on: bool) -> std::result::Result<(), LedgerError> {
+        *self.vouched.lock().unwrap() = on.then_some(epoch);
         Ok(())
     }
 

@@ -232,6 +232,7 @@ impl Task {
         match action {
             Action::Load => self.load(),
             Action::Commit(epoch) => self.commit(epoch),
+            Action::Vouch { epoch, on } => self.vouch(epoch, on),
             Action::Gate { order } => self.order_front(order, FrontOrder::Gate),
             Action::Open { order, master, epoch, acks } => {
                 self.order_front(order, FrontOrder::Open(master, epoch, acks));
@@ -261,8 +262,22 @@ impl Task {
     fn load(&mut self) {
         let (ledger, events) = (self.context.ledger.clone(), self.events.clone());
         self.calls.spawn(async move {
-            let loaded = ledger.epoch().await.map_err(|error| chain(&error));
-            let _ = events.send(Event::Loaded(loaded));
+            let loaded = match ledger.vouched().await {
+                Ok(vouched) => {
+                    let _ = events.send(Event::Vouched(vouched));
+                    ledger.epoch().await
+                }
+                Err(error) => Err(error),
+            };
+            let _ = events.send(Event::Loaded(loaded.map_err(|error| chain(&error))));
+        });
+    }
+
+    fn vouch(&mut self, epoch: u64, on: bool) {
+        let (ledger, events) = (self.context.ledger.clone(), self.events.clone());
+        self.calls.spawn(async move {
+            let result = ledger.vouch(epoch, on).await.map_err(|error| chain(&error));
+            let _ = events.send(Event::VouchKept { epoch, on, result });
         });
     }
 

@@ -25,13 +25,14 @@ fn standing(index: u32, report: Option<&MemberReport>) -> Standing<'_> {
         restarting: false,
         leaving: false,
         in_step: report.is_some_and(|report| report.link_up),
+        witness: true,
         report,
         complaint: None,
     }
 }
 
 fn basis(position: u64) -> Basis<'static> {
-    Basis { service: "db", upstream: addr(0), histories: ["h"].into(), position }
+    Basis { service: "db", upstream: addr(0), histories: ["h"].into(), position, doubt: None, witnessed: false }
 }
 
 fn chosen(basis: &Basis<'_>, reports: &[MemberReport]) -> Result<u32, String> {
@@ -51,6 +52,24 @@ fn the_choice_is_explained() {
     let standings = [standing(1, Some(&reports[0])), standing(2, Some(&reports[1])), standing(3, None)];
     let because = choose(&basis(5), &standings).unwrap().because;
     assert_eq!(because, "db.2 is the most advanced replica, at 9; db.1 at 7, db.3 does not answer");
+}
+
+#[test]
+fn where_one_slave_is_enough_to_acknowledge_all_of_them_are_heard() {
+    let witnessed = Basis { witnessed: true, ..basis(5) };
+    let reports = [replica(7), replica(9)];
+    assert_eq!(chosen(&witnessed, &reports), Ok(2));
+    for silent in [standing(3, None), Standing { running: false, ..standing(3, None) }] {
+        let standings = [standing(1, Some(&reports[0])), standing(2, Some(&reports[1])), silent];
+        assert!(choose(&witnessed, &standings).unwrap_err().starts_with("db.3 does not answer"));
+        let never_followed = Standing { witness: false, ..silent };
+        let standings = [standing(1, Some(&reports[0])), standing(2, Some(&reports[1])), never_followed];
+        assert_eq!(choose(&witnessed, &standings).map(|choice| choice.index), Ok(2));
+    }
+    let diverged = MemberReport { broken: Some("diverged".to_owned()), ..replica(11) };
+    assert_eq!(chosen(&witnessed, &[replica(7), diverged]), Err("db.2 may alone have the last acknowledged writes".to_owned()));
+    let doubtful = Basis { doubt: Some("it is not certain".to_owned()), ..basis(5) };
+    assert_eq!(chosen(&doubtful, &reports), Err("it is not certain".to_owned()));
 }
 
 #[test]

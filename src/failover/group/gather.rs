@@ -24,7 +24,7 @@ impl Group {
             Some(epoch) => {
                 let standings = self.members.values().map(|member| {
                     let fresh = if member.index == epoch.master { Moment::default() } else { fenced };
-                    member.standing(fresh, self.now, &self.config, self.restarting(member.index))
+                    self.standing(member, fresh)
                 });
                 let standings: Vec<_> = standings.collect();
                 elect::again(epoch, self.basis().as_ref(), service, &standings)

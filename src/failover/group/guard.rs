@@ -36,13 +36,15 @@ impl Group {
         let Some(reign) = self.reign.as_ref().filter(|_| matches!(self.phase, Steady | Suspect | Repointing)) else {
             return;
         };
-        let server = reign.server;
+        let (server, epoch) = (reign.server, reign.epoch);
         let Some(life) = self.members.get(&server.index).and_then(|member| member.life.as_ref()) else { return };
         let Some(guarded) = life.report.as_ref().filter(|report| report.writable).and_then(|r| r.guarded) else {
             return;
         };
         let wanted = self.config.synchronous && self.others().any(|member| self.guards(member, guarded));
-        if wanted != guarded && life.server == server && life.free(self.now) {
+        let able = wanted != guarded && life.server == server && life.free(self.now);
+        // A write that no slave has is not to be taken for one that some slave has.
+        if able && (wanted || self.unvouched(epoch)) {
             self.command(server, RoleChange::Guard(wanted));
         }
     }
@@ -69,7 +71,7 @@ impl Group {
     /// Whether writes may wait for this slave. It has to be in step to begin with, or to have been
     /// with the master before this one. Then a link that breaks for a moment, or is still to be
     /// made, holds writes back rather than leaving them to the master alone.
-    fn guards(&self, member: &Member, already: bool) -> bool {
+    pub(super) fn guards(&self, member: &Member, already: bool) -> bool {
         let Some(life) = member.life.as_ref().filter(|life| !life.hung(&self.config) && !life.copies()) else {
             return false;
         };
@@ -132,7 +134,7 @@ impl Group {
         }
     }
 
-    fn others(&self) -> impl Iterator<Item = &Member> {
+    pub(super) fn others(&self) -> impl Iterator<Item = &Member> {
         let master = self.reign.as_ref().map(|reign| reign.server.index);
         self.members.values().filter(move |member| Some(member.index) != master)
     }

@@ -9,6 +9,19 @@ use super::{Book, Commit, Group, Planned, Reign, Wish};
 
 impl Group {
     pub(super) fn learn(&mut self, event: Event) {
+        let ends = matches!(event, Event::Observed(_) | Event::Died(_));
+        let witnesses = if ends { self.witnesses() } else { Vec::new() };
+        let witnesses: Vec<_> = witnesses.into_iter().map(|server| (server, self.departing(server))).collect();
+        self.take_in(event);
+        self.note_end();
+        for (server, position) in witnesses {
+            if !self.runs(server) {
+                self.departed(server, position);
+            }
+        }
+    }
+
+    fn take_in(&mut self, event: Event) {
         match event {
             // Told to groups that elect by themselves.
             Event::Ticked | Event::Carried { .. } | Event::Advertised(_) => {}
@@ -16,6 +29,8 @@ impl Group {
             Event::Loaded(Err(why)) => {
                 self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) };
             }
+            Event::Vouched(epoch) => self.heard_vouch(epoch),
+            Event::VouchKept { epoch, on, result } => self.kept_vouch(epoch, on, result),
             Event::Committed(epoch, result) => self.committed(epoch, result),
             Event::Observed(seats) => self.seated(&seats),
             Event::Died(server) => self.member_of(server, |member, _| member.died(server)),
@@ -27,6 +42,7 @@ impl Group {
             Event::Reported { server, asked, report } => {
                 self.life_of(server, |life, now| life.reported(asked, report, now));
                 self.reported(server);
+                self.cover(server, asked);
             }
             Event::Complained { server, error } => self.life_of(server, |life, now| life.complained(error, now)),
             Event::Commanded { server, change, result } => self.commanded(server, change, result),

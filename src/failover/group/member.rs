@@ -37,6 +37,8 @@ pub(super) struct Life {
     pub report_asked: Moment,
     /// Has all that the open master had when it was asked.
     pub in_step: bool,
+    /// Follows or followed somebody: a master may have counted on it.
+    pub told: bool,
     pub complaint: Option<String>,
     /// When it was last in step.
     pub followed: Option<Moment>,
@@ -107,6 +109,7 @@ impl Member {
             restarting,
             leaving: self.leaving,
             in_step: life.is_some_and(Life::follows),
+            witness: life.is_some_and(|life| life.told),
             report: life.filter(|life| life.report_asked >= fresh).and_then(|life| life.report.as_ref()),
             complaint: life.and_then(|life| life.complaint.as_deref()),
         }
@@ -130,6 +133,7 @@ impl Life {
             report: None,
             report_asked: now,
             in_step: false,
+            told: false,
             complaint: None,
             followed: None,
             command: None,
@@ -185,6 +189,7 @@ impl Life {
         self.complaint = None;
         if asked >= self.report_asked {
             self.report_asked = asked;
+            self.told |= report.upstream.is_some();
             self.report = Some(report);
         }
     }

@@ -83,7 +83,8 @@ impl Group {
         let Some(chosen) = self.change.as_ref().and_then(|change| change.choice) else { return };
         let life = self.members.get(&chosen.server.index).and_then(|member| member.life.as_ref());
         let writable = life.is_some_and(|life| life.report.as_ref().is_some_and(|report| report.writable));
-        if self.runs(chosen.server) && !writable {
+        // Promoted again under the same epoch it begins alone.
+        if self.runs(chosen.server) && !writable && self.unvouched(chosen.epoch.number) {
             self.command(chosen.server, RoleChange::Promote);
         }
     }
@@ -140,8 +141,11 @@ impl Group {
         let joint = self.joint(chosen.server, position);
         let histories = [history].into();
         let heard = [(self.now, position)].into();
-        let (server, addr, opened) = (chosen.server, chosen.addr, self.now);
-        self.reign = Some(Reign { server, addr, histories, position, heard, opened, writes });
+        let (server, addr, opened, epoch) = (chosen.server, chosen.addr, self.now, chosen.epoch.number);
+        // The same process goes on: what is doubtful about it stays so.
+        let same = self.reign.take().filter(|reign| reign.server == server);
+        let (gone, whole) = same.map(|reign| (reign.gone, reign.whole)).unwrap_or_default();
+        self.reign = Some(Reign { server, addr, histories, position, heard, opened, ended: None, epoch, gone, whole, writes });
         self.account = change.account(self.now, joint).map(|facts| super::status::Entry { facts, stored: false });
         // Another one than before follows the new master, and refuses writes as its slave.
         if change.paused.is_some() && change.old == server.index {

@@ -30,7 +30,7 @@ impl Group {
         GroupStatus {
             phase: self.phase.name().to_owned(),
             settled,
-            reason: self.reason.clone().or_else(complaint).or_else(|| self.unguarded()),
+            reason: self.unrecorded().or_else(|| self.reason.clone()).or_else(complaint).or_else(|| self.unguarded()),
             epoch: self.epoch(),
             members: self.members.values().map(|member| self.member_status(member)).collect(),
             bound: BTreeSet::new(),
@@ -67,7 +67,7 @@ impl Group {
             Some(report) if report.lag_seconds.is_some_and(|lag| lag > 1.0) => {
                 SyncState::Synchronizing { percent: None }
             }
-            Some(_) if member.life.as_ref().is_some_and(Life::follows) => SyncState::Synchronized,
+            Some(_) if member.life.as_ref().is_some_and(Life::follows) && self.secured() => SyncState::Synchronized,
             Some(report) if report.upstream.is_none() => SyncState::Detached,
             Some(report) => SyncState::Synchronizing { percent: report.copying.flatten() },
         }

@@ -17,6 +17,7 @@ impl Group {
             self.command(server, to);
         }
         self.guard();
+        self.tend_vouch();
         self.copy();
         self.probe();
         self.release_restart();
@@ -35,6 +36,7 @@ impl Group {
         }
         times.extend(self.phase_limit().map(|limit| self.since.after(limit)));
         times.extend(self.planned.as_ref().map(|planned| planned.until));
+        times.push(self.vouch.after);
         if let Book::Unreadable { again: Some(again), .. } = self.book {
             times.push(again);
         }
@@ -162,9 +164,17 @@ impl Group {
             Gathering | Gating | Fencing | Electing | Promoting | Stalled => config.ask_soon,
             Steady | Suspect | Repointing if master && self.awaits_first_write() => config.ask_at_once,
             // Whether a slave is in step shows in comparison with the master.
-            Steady | Suspect | Repointing if self.wish.is_some() || self.anybody_late() => config.ask_soon,
+            Steady | Suspect | Repointing if self.wish.is_some() || self.anybody_late() || self.doubtful() => {
+                config.ask_soon
+            }
             Steady | Suspect | Repointing => config.ask_every,
         }
+    }
+
+    /// A slave that follows could not succeed the master yet, which its next report may change.
+    fn doubtful(&self) -> bool {
+        let follows = |member: &Member| member.life.as_ref().is_some_and(Life::follows);
+        self.others().any(follows) && self.reign.is_some() && self.doubt().is_some()
     }
 
     fn anybody_late(&self) -> bool {

@@ -1,60 +1,72 @@
-//! The client, and what it wrote on its way to the slaves.
+//! The client: what it sends, and what it is told.
 
 use super::{MS, Simulator, Thing};
-use crate::servers::Micros;
+use crate::servers::{Model, Sent, Unread};
+
+/// Clients that wait for an acknowledgement at the same time.
+const SESSIONS: usize = 20;
 
 impl Simulator {
     pub(super) fn client_writes(&mut self) {
-        let peace = self.now > self.faults_until;
-        self.soon(MS, if peace { 200 } else { 10 } * MS, Thing::ClientWrites);
-        let Some((addr, _)) = self.front else { return };
-        let now = self.now;
-        let index = self.members.iter().position(|member| member.addr == addr).expect("an address of ours");
-        let member = &mut self.members[index];
-        let Some(process) = member.process.as_mut() else { return };
-        if process.frozen || !process.master || process.paused_until > now || process.listens_at > now {
+        let peace = self.faults_until > 0 && self.now > self.faults_until;
+        self.soon(2 * MS, if peace { 200 } else { 18 } * MS, Thing::ClientWrites);
+        let Some(open) = self.front else { return };
+        let index = self.index_of(open.addr);
+        self.next_write += 1;
+        let sent = Sent { write: self.next_write, session: open.session, epoch: open.epoch };
+        let Some(process) = self.members[index].process.as_mut() else { return };
+        if process.frozen {
+            // It waits in the socket: whoever goes on after a hang finds it there.
+            if process.backlog.len() < SESSIONS {
+                process.backlog.push(Unread::Write(sent));
+            }
             return;
         }
-        self.next_write += 1;
-        self.outcome.writes += 1;
-        let write = self.next_write;
-        member.volume.data.push(write);
+        self.accept(index, sent);
+    }
+
+    /// A request reaches a server; what it does about it is its own affair.
+    pub(super) fn accept(&mut self, index: usize, sent: Sent) {
+        let now = self.now;
+        let member = &mut self.members[index];
+        let Some(process) = member.process.as_mut() else { return };
+        let writable = process.master && process.held_until <= now && process.listens_at <= now;
+        if process.frozen || !writable || process.waiting.len() >= SESSIONS {
+            return;
+        }
+        member.volume.data.push(sent.write);
         process.position += 1;
         process.writes += 1;
-        let (from, cut) = (process.incarnation, member.cut_until);
-        if self.disk.is_some_and(|epoch| epoch.master as usize != index) && !self.sabotage.no_disk {
-            self.break_promise(format!("db.{index} accepted a write though the epoch on disk is {:?}", self.disk));
+        let waits = process.guarded;
+        if waits {
+            process.waiting.push_back(sent);
         }
-        self.replicate(from, write, cut);
+        let from = process.incarnation;
+        self.outcome.writes += 1;
+        self.check_accepted(index, sent);
+        if !waits {
+            self.acknowledged(index, sent);
+        }
+        self.replicate(from, sent.write);
     }
 
-    fn replicate(&mut self, from: u64, write: u32, cut: Micros) {
-        let slow = if self.random.percent(25) { 60 * MS } else { 2 * MS };
-        for index in 0..self.members.len() {
-            let delay = self.random.between(100, slow);
-            let now = self.now;
-            let Some(process) = self.members[index].process.as_mut().filter(|p| p.link == Some(from)) else { continue };
-            let held_up = cut > now;
-            let at = (now + delay).max(cut).max(process.last_arrival);
-            process.last_arrival = at;
-            process.under_way += u32::from(!held_up);
-            let to = process.incarnation;
-            self.at(at, Thing::Arrive { to, from, write, held_up });
+    /// The server answers a write. A session that was cut does not hear it.
+    pub(super) fn acknowledged(&mut self, index: usize, sent: Sent) {
+        if self.front.is_some_and(|open| open.session == sent.session) {
+            let position = self.members[index].process.as_ref().map_or(0, |process| process.position);
+            self.promise(sent.write, index, position);
         }
     }
 
-    pub(super) fn arrive(&mut self, to: u64, from: u64, write: u32, held_up: bool) {
-        let source = self.find(from);
+    pub(super) fn acknowledge(&mut self, to: u64, write: u32) {
         let Some(index) = self.find(to) else { return };
-        let member = &mut self.members[index];
-        let process = member.process.as_mut().filter(|process| process.link == Some(from));
-        // What the network held up is lost with its sender.
-        let Some(process) = process.filter(|_| !held_up || source.is_some()) else { return };
-        process.under_way = process.under_way.saturating_sub(u32::from(!held_up));
-        process.position += 1;
-        member.volume.data.push(write);
-        if source.is_some() {
-            self.secured.insert(write);
+        let process = self.members[index].process.as_mut().expect("found");
+        if process.frozen {
+            return process.backlog.push(Unread::Acknowledged(write));
+        }
+        if process.model == Model::Guarded {
+            let told = process.acknowledged(write);
+            told.into_iter().for_each(|sent| self.acknowledged(index, sent));
         }
     }
 }

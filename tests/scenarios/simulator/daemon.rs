@@ -3,12 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dotcloud_local::failover::dialect::MemberReport;
+use dotcloud_local::failover::dialect::{MemberReport, RoleChange};
+use dotcloud_local::failover::edges::EDGES;
 use dotcloud_local::failover::{Action, Config, Event, Group, Miss, Moment, Server};
 use dotcloud_local::model::Epoch;
 
-use super::{MS, Request, Simulator, Thing};
-use crate::servers::Micros;
+use super::{MS, Open, Request, Simulator, Thing};
+use crate::servers::{Micros, Model, Unread};
+
+/// A member without data follows a master that is no further, and is copied otherwise.
+const COPY_BEYOND: u64 = 50;
 
 impl Simulator {
     pub(super) fn start_daemon(&mut self) {
@@ -17,7 +21,11 @@ impl Simulator {
         self.front = None;
         self.front_free = self.now;
         self.link_free.clear();
-        self.group = Some(Group::new(Config::new("db")));
+        let logged = self.model != Model::Copying;
+        let copy_beyond = logged.then_some(COPY_BEYOND);
+        self.group = Some(Group::new(Config { synchronous: self.model == Model::Guarded, copy_beyond, ..Config::new("db") }));
+        self.remembered = self.disk;
+        self.promises.forget_heard();
         self.tell(format!("daemon {} starts", self.daemon));
         self.drive(Event::Ticked);
     }
@@ -32,11 +40,23 @@ impl Simulator {
         }
     }
 
+    /// What reaches the driver of a daemon that is gone reaches nobody.
+    pub(super) fn told(&mut self, daemon: u64, event: Event) {
+        if daemon != self.daemon {
+            return;
+        }
+        if let Event::Reported { server, report, .. } = &event
+            && report.writable
+        {
+            self.promises.heard(*server, report.position);
+        }
+        self.drive(event);
+    }
+
     pub(super) fn drive(&mut self, event: Event) {
         let moment = self.moment();
         let Some(group) = &mut self.group else { return };
         let actions = group.handle(moment, event);
-        self.outcome.phases.insert(group.phase());
         let next = self.daemon_began + group.next_timeout().0.as_micros() as u64;
         for action in actions {
             self.perform(action);
@@ -51,11 +71,14 @@ impl Simulator {
         let daemon = self.daemon;
         match action {
             Action::Load => {
-                let epoch = self.disk;
+                let epoch = self.known_epoch();
+                let vouched = Event::Vouched(self.vouched);
+                self.after(90, Thing::Tell(daemon, vouched));
                 let loaded = if self.troubled(3) { Err("disk error".to_owned()) } else { Ok(epoch) };
                 self.soon(100, 5 * MS, Thing::Tell(daemon, Event::Loaded(loaded)));
             }
-            Action::Commit(epoch) => self.soon(500, 20 * MS, Thing::Commit(daemon, epoch)),
+            Action::Commit(epoch) => self.soon(500, 10 * MS, Thing::Commit(daemon, epoch)),
+            Action::Vouch { epoch, on } => self.soon(500, 10 * MS, Thing::Vouch(daemon, epoch, on)),
             Action::Gate { order } => self.move_front(order, None),
             Action::Open { order, master, epoch, .. } => self.move_front(order, Some((master, epoch))),
             Action::Refuse { order, .. } => self.move_front(order, None),
@@ -65,11 +88,12 @@ impl Simulator {
             }
             Action::Ping(server) => self.request(server, Request::Ping),
             Action::Ask { server, asked } => self.request(server, Request::Ask(asked)),
+            Action::Command { server, change: RoleChange::CopyFrom(from) } => self.duplicate(server, from),
             Action::Command { server, change } => {
                 self.tell(format!("command {change:?} to {server:?}"));
                 self.request(server, Request::Command(change));
             }
-            Action::Note(text) => self.tell(text),
+            Action::Note(text) => self.noted(text),
             Action::Record(account) => self.outcome.failovers += u32::from(account.resynchronised.is_none()),
             Action::ReleaseRestart(index) => {
                 let index = index as usize;
@@ -80,23 +104,75 @@ impl Simulator {
         }
     }
 
+    /// The machine tells its log which edge it takes.
+    fn noted(&mut self, text: String) {
+        if let Some((from, to)) = text.split_once(':').and_then(|(edge, _)| edge.split_once(" -> ")) {
+            self.outcome.edges.insert((from.to_owned(), to.to_owned()));
+            if let Some(edge) = EDGES.iter().find(|edge| edge.to.name() == to) {
+                self.entered(edge.to);
+            }
+        }
+        if text.ends_with("was named") {
+            self.promises.forgive();
+        }
+        self.tell(text.clone());
+        self.outcome.notes.push(text);
+    }
+
     fn troubled(&mut self, percent: u64) -> bool {
         self.now < self.faults_until && self.random.percent(percent)
     }
 
-    pub(super) fn commit(&mut self, daemon: u64, epoch: Epoch) {
-        // A commit that reached the disk does not care whether its daemon still lives.
-        let fails = self.troubled(5);
-        // A commit may be reported as failed although it reached the disk.
-        let written = !fails || self.random.percent(50);
-        if written && !self.sabotage.no_disk {
-            self.disk = Some(epoch);
-        }
-        let result = if fails { Err("disk error".to_owned()) } else { Ok(()) };
-        if daemon == self.daemon {
-            self.drive(Event::Committed(epoch, result));
-        }
+    // --- the disk
+
+    /// As far as this daemon can tell.
+    pub(super) fn known_epoch(&self) -> Option<Epoch> {
+        if self.sabotage.no_disk { self.remembered } else { self.disk }
     }
+
+    pub(super) fn commit(&mut self, daemon: u64, epoch: Epoch) {
+        // A daemon that was killed before it wrote does not write any more; one that is killed
+        // now has written.
+        if daemon != self.daemon {
+            return;
+        }
+        let full = self.now < self.full_until;
+        let fails = full || self.troubled(5);
+        // A commit may be reported as failed although it reached the disk.
+        let written = !full && (!fails || self.random.percent(50));
+        if written {
+            self.check_epoch(epoch);
+            self.remembered = Some(epoch);
+            if !self.sabotage.no_disk || self.disk.is_none() {
+                self.disk = Some(epoch);
+            }
+        }
+        let result = if fails { Err("no space left on the disk".to_owned()) } else { Ok(()) };
+        self.soon(50, 10 * MS, Thing::Tell(daemon, Event::Committed(epoch, result)));
+    }
+
+    pub(super) fn vouch(&mut self, daemon: u64, epoch: u64, on: bool) {
+        if daemon != self.daemon {
+            return;
+        }
+        let full = self.now < self.full_until;
+        let fails = full || self.troubled(5);
+        if !full && (!fails || self.random.percent(50)) && (on || !self.sabotage.no_doubt) {
+            self.vouched = on.then_some(epoch);
+        }
+        let result = if fails { Err("no space left on the disk".to_owned()) } else { Ok(()) };
+        self.soon(50, 10 * MS, Thing::Tell(daemon, Event::VouchKept { epoch, on, result }));
+    }
+
+    /// A copy made by commands in both containers.
+    fn duplicate(&mut self, server: Server, from: SocketAddr) {
+        self.tell(format!("{server:?} becomes a copy of {from}"));
+        let source = self.members[self.index_of(from)].process.as_ref().map(|process| process.incarnation);
+        let daemon = self.daemon;
+        self.soon(100 * MS, 900 * MS, Thing::Duplicated { daemon, server, from, source });
+    }
+
+    // --- the front
 
     fn move_front(&mut self, order: u64, open: Option<(SocketAddr, u64)>) {
         let delay = self.random.between(50, 3 * MS);
@@ -109,10 +185,12 @@ impl Simulator {
         if daemon != self.daemon {
             return;
         }
-        self.front = open;
+        self.sessions += 1;
+        let session = self.sessions;
+        self.front = open.map(|(addr, epoch)| Open { addr, epoch, session });
         if let Some((addr, epoch)) = open {
             self.tell(format!("open {addr} under epoch {epoch}"));
-            self.check_secured(addr);
+            self.check_opened(addr, epoch);
         }
         self.drive(Event::FrontMoved(order));
     }
@@ -137,20 +215,28 @@ impl Simulator {
         };
         if process.frozen {
             if let Request::Command(change) = request {
-                process.backlog.push(*change);
+                process.backlog.push(Unread::Change(*change));
             }
             let patience = if matches!(request, Request::Command(_)) { 300 } else { 100 };
             let free = self.now + patience * MS;
             self.link_free.insert(server, free);
             return self.missed(daemon, server, request, Miss::Silent { busy: false }, patience * MS);
         }
-        if let Request::Command(change) = request {
-            self.obey(index, *change);
+        let obeyed = match request {
+            Request::Command(change) => self.obey(index, *change),
+            _ => true,
+        };
+        if self.troubled(1) {
+            return self.missed(daemon, server, request, Miss::Refused, MS);
         }
+        let report = self.report(index);
         let event = match request {
             Request::Ping => Event::Answered(server),
-            Request::Ask(asked) => Event::Reported { server, asked: *asked, report: self.report(index) },
-            Request::Command(change) => Event::Commanded { server, change: *change, result: Ok(self.report(index)) },
+            Request::Ask(asked) => Event::Reported { server, asked: *asked, report },
+            Request::Command(change) => {
+                let result = if obeyed { Ok(report) } else { Err("lock wait timeout".to_owned()) };
+                Event::Commanded { server, change: *change, result }
+            }
         };
         self.soon(100, 400, Thing::Tell(daemon, event));
     }
@@ -158,7 +244,7 @@ impl Simulator {
     fn report(&self, index: usize) -> MemberReport {
         let member = &self.members[index];
         let process = member.process.as_ref().expect("it answered");
-        let mut report = process.report(&member.volume);
+        let mut report = process.report(&member.volume, self.now);
         let upstream_lives = process.link.is_some_and(|link| self.find(link).is_some());
         report.link_up &= upstream_lives || !self.sabotage.no_drain;
         report

@@ -1,21 +1,22 @@
-//! What becomes of the members: they start, are seen, attach to a master, copy it and die.
+//! What becomes of the members: they start, are seen, obey, come, go and die.
 
 use dotcloud_local::failover::dialect::RoleChange;
-use dotcloud_local::failover::{Event, Seat, Server};
+use dotcloud_local::failover::{Event, Group, Seat, Server};
 
 use super::{MS, Member, Simulator, Thing};
-use crate::servers::{Micros, Process};
+use crate::servers::{Model, Process, Unread, Volume};
 
 impl Simulator {
     // --- the reconciler
 
     pub(super) fn look(&mut self) {
-        let seats = self.members.iter().enumerate().map(|(index, member)| Seat {
+        self.remove_unwanted();
+        let seats = self.members.iter().enumerate().filter(|(_, member)| member.present).map(|(index, member)| Seat {
             index: index as u32,
             addr: member.addr,
             incarnation: member.process.as_ref().map(|process| process.incarnation),
-            paused: false,
-            leaving: false,
+            paused: member.process.as_ref().is_some_and(|process| process.paused),
+            leaving: !member.wanted,
         });
         let seats: Vec<Seat> = seats.collect();
         let delay = self.random.between(MS, 100 * MS);
@@ -25,28 +26,69 @@ impl Simulator {
         self.soon(100 * MS, 800 * MS, Thing::Look);
     }
 
+    /// The plan's part of scaling down: never the master, never while a group is unsettled.
+    fn remove_unwanted(&mut self) {
+        let Some(status) = self.group.as_ref().map(Group::status).filter(|status| status.settled) else { return };
+        let master = status.epoch.map(|epoch| epoch.master as usize);
+        let going = |(index, member): &(usize, &Member)| !member.wanted && member.present && Some(*index) != master;
+        let Some(index) = self.members.iter().enumerate().find(going).map(|(index, _)| index) else { return };
+        self.die(index, "it is removed");
+        let member = &mut self.members[index];
+        (member.present, member.volume) = (false, Volume::default());
+    }
+
+    /// Somebody wants more or fewer members.
+    pub(super) fn scale(&mut self, index: usize, wanted: bool) {
+        self.tell(format!("db.{index} is to {}", if wanted { "come" } else { "leave" }));
+        let member = &mut self.members[index];
+        member.wanted = wanted;
+        if wanted && !member.present {
+            member.present = true;
+            self.start(index);
+        }
+        self.after(1, Thing::Look);
+    }
+
     pub(super) fn start(&mut self, index: usize) {
         self.incarnations += 1;
         let listens_at = self.now + self.random.between(10, 200) * MS;
-        self.members[index].process = Some(Process::boot(self.incarnations, listens_at));
+        let volume = &mut self.members[index].volume;
+        if let Some(copied) = volume.copied.take() {
+            volume.data = copied;
+        }
+        let process = Process::boot(self.incarnations, self.model, listens_at, volume);
+        self.members[index].process = Some(process);
         self.tell(format!("db.{index} starts as {}", self.incarnations));
         self.after(1, Thing::Look);
     }
 
+    pub(super) fn restart(&mut self, index: usize) {
+        if self.members[index].present && self.members[index].process.is_none() {
+            self.start(index);
+        }
+    }
+
     // --- servers
+
+    pub(super) fn index_of(&self, addr: std::net::SocketAddr) -> usize {
+        self.members.iter().position(|member| member.addr == addr).expect("an address of ours")
+    }
 
     pub(super) fn find(&self, incarnation: u64) -> Option<usize> {
         let is = |member: &Member| member.process.as_ref().is_some_and(|process| process.incarnation == incarnation);
         self.members.iter().position(is)
     }
 
-    fn process(&mut self, incarnation: u64) -> Option<&mut Process> {
+    pub(super) fn process(&mut self, incarnation: u64) -> Option<&mut Process> {
         let index = self.find(incarnation)?;
         self.members[index].process.as_mut()
     }
 
     pub(super) fn die(&mut self, index: usize, why: &str) {
-        let Some(process) = self.members[index].process.take() else { return };
+        let member = &mut self.members[index];
+        let Some(process) = member.process.take() else { return };
+        // What no slave had is discarded at the next start: it was never acknowledged.
+        member.volume.data.truncate(member.volume.data.len() - process.waiting.len());
         self.tell(format!("db.{index} ({}) dies: {why}", process.incarnation));
         self.end_links(process.incarnation);
         let server = Server { index: index as u32, incarnation: process.incarnation };
@@ -58,72 +100,52 @@ impl Simulator {
         self.after(1, Thing::Look);
     }
 
-    /// Slaves see the end of their link after everything that was sent.
-    fn end_links(&mut self, from: u64) {
-        let linked = self.members.iter().filter_map(|member| member.process.as_ref());
-        let linked = linked.filter(|process| process.link == Some(from));
-        let ends: Vec<(u64, Micros)> = linked.map(|process| (process.incarnation, process.last_arrival)).collect();
-        for (of, last_arrival) in ends {
-            let delay = self.random.between(100, 2 * MS);
-            self.at(last_arrival.max(self.now) + delay, Thing::LinkEnds { of, from });
-        }
-    }
-
-    pub(super) fn link_ends(&mut self, of: u64, from: u64) {
-        let Some(process) = self.process(of).filter(|process| process.link == Some(from)) else { return };
-        process.link = None;
-        process.under_way = 0;
-        self.soon(100 * MS, 1_000 * MS, Thing::Attach { of });
-    }
-
-    pub(super) fn obey(&mut self, index: usize, change: RoleChange) {
+    /// False when the server refuses.
+    pub(super) fn obey(&mut self, index: usize, change: RoleChange) -> bool {
         let now = self.now;
-        let Some(process) = self.members[index].process.as_mut() else { return };
+        let Some(process) = self.members[index].process.as_mut() else { return true };
         let (incarnation, unread) = (process.incarnation, process.under_way);
         let promoted = change == RoleChange::Promote && !process.master;
-        if process.obey(change, now) {
+        let obeyed = process.obey(change, now);
+        if obeyed.ends_links {
             self.end_links(incarnation);
         }
-        if promoted && unread > 0 {
-            self.break_promise(format!("db.{index} was promoted with {unread} writes unread"));
+        obeyed.released.into_iter().for_each(|sent| self.acknowledged(index, sent));
+        if promoted {
+            self.check_promoted(index, unread);
         }
-        if let RoleChange::Follow(_) = change {
+        if let (RoleChange::Follow(_), false) = (change, obeyed.refused) {
             self.soon(MS, 10 * MS, Thing::Attach { of: incarnation });
         }
+        !obeyed.refused
     }
 
-    pub(super) fn attach(&mut self, of: u64) {
-        let Some(process) = self.process(of) else { return };
-        let (false, None, Some(upstream)) = (process.master, process.link, process.upstream) else { return };
-        let now = self.now;
-        let source = self.members.iter().find(|member| member.addr == upstream);
-        let source = source.and_then(|member| member.process.as_ref());
-        let source = source.filter(|p| p.master && !p.frozen && p.listens_at <= now && p.incarnation != of);
-        let Some(from) = source.map(|source| source.incarnation) else {
-            return self.soon(300 * MS, 1_000 * MS, Thing::Attach { of });
-        };
-        self.process(of).expect("it runs").copying = true;
-        self.soon(5 * MS, 150 * MS, Thing::Copied { of, from });
+    pub(super) fn freeze(&mut self, index: usize, for_ms: u64) {
+        let paused = self.random.percent(50);
+        let Some(process) = self.members[index].process.as_mut() else { return };
+        (process.frozen, process.paused, process.disturbed) = (true, paused, true);
+        let incarnation = process.incarnation;
+        self.tell(format!("db.{index} ({incarnation}) hangs"));
+        self.after(for_ms * MS, Thing::Thaw(incarnation));
     }
 
-    pub(super) fn copied(&mut self, of: u64, from: u64) {
-        let source = self.find(from).map(|index| {
-            let member = &self.members[index];
-            let process = member.process.as_ref().expect("found");
-            (member.addr, process.master, process.history, process.position, member.volume.data.clone())
-        });
-        let Some(index) = self.find(of) else { return };
-        let member = &mut self.members[index];
-        let process = member.process.as_mut().expect("found");
-        process.copying = false;
-        match source {
-            Some((addr, true, history, position, data)) if process.upstream == Some(addr) && !process.master => {
-                (process.history, process.position, process.was_linked) = (history, position, true);
-                process.link = Some(from);
-                (process.last_arrival, process.under_way) = (0, 0);
-                member.volume.data = data;
+    pub(super) fn thaw(&mut self, incarnation: u64) {
+        let Some(index) = self.find(incarnation) else { return };
+        let process = self.members[index].process.as_mut().expect("found");
+        (process.frozen, process.paused) = (false, false);
+        let backlog = std::mem::take(&mut process.backlog);
+        let link = process.link.filter(|_| process.model == Model::Guarded);
+        let last = self.members[index].volume.data.last().copied();
+        self.tell(format!("db.{index} goes on"));
+        if let (Some(to), Some(write)) = (link, last) {
+            self.soon(100, 500, Thing::Acknowledge { to, write });
+        }
+        for unread in backlog {
+            match unread {
+                Unread::Change(change) => drop(self.obey(index, change)),
+                Unread::Write(sent) => self.accept(index, sent),
+                Unread::Acknowledged(write) => self.acknowledge(incarnation, write),
             }
-            _ => self.soon(100 * MS, 500 * MS, Thing::Attach { of }),
         }
     }
 }

@@ -9,37 +9,47 @@ mod members;
 mod misfortune;
 mod promises;
 mod random;
+mod replication;
+mod story;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use dotcloud_local::failover::dialect::RoleChange;
-use dotcloud_local::failover::{Event, Group, Moment, Phase, Server};
+use dotcloud_local::failover::{Event, Group, Moment, Server};
 use dotcloud_local::model::Epoch;
 
-use crate::servers::{Micros, Process, Volume};
+use crate::servers::{Micros, Model, Process, Volume};
+use misfortune::Trap;
+pub use promises::{Broken, Promise};
 use random::Random;
 
-const MS: Micros = 1000;
+pub const MS: Micros = 1000;
 
-/// Promises that a run breaks on purpose, to see that it is noticed.
+/// Parts that are taken out, to see that it is noticed. The surroundings lie; the machine is the
+/// product's.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sabotage {
     /// Kills do nothing and are reported as deaths.
     pub no_fence: bool,
     /// Slaves say that their link is down before they have read everything.
     pub no_drain: bool,
-    /// Commits are acknowledged but never reach the disk.
+    /// Commits are acknowledged, and forgotten with the daemon; the first one is kept.
     pub no_disk: bool,
+    /// The disk keeps saying that a slave is in step.
+    pub no_doubt: bool,
 }
 
 /// How a run ended.
+#[derive(Default)]
 pub struct Outcome {
-    pub broken: Option<String>,
+    pub broken: Option<Broken>,
     pub failovers: u32,
     pub writes: u32,
-    pub phases: HashSet<Phase>,
+    pub edges: BTreeSet<(String, String)>,
+    /// What the machine noted, as the log has it.
+    pub notes: Vec<String>,
     /// The last lines of what happened.
     pub story: Vec<String>,
 }
@@ -54,6 +64,7 @@ enum Thing {
     Kill(u64, Server),
     Front(u64, u64, Option<(SocketAddr, u64)>),
     Commit(u64, Epoch),
+    Vouch(u64, u64, bool),
     Look,
     ClientWrites,
     Arrive {
@@ -61,6 +72,11 @@ enum Thing {
         from: u64,
         write: u32,
         held_up: bool,
+    },
+    /// A slave's word that it has everything up to this write.
+    Acknowledge {
+        to: u64,
+        write: u32,
     },
     LinkEnds {
         of: u64,
@@ -73,9 +89,17 @@ enum Thing {
         of: u64,
         from: u64,
     },
+    /// The driver's own copy of one member is complete.
+    Duplicated {
+        daemon: u64,
+        server: Server,
+        from: SocketAddr,
+        source: Option<u64>,
+    },
     Restart(usize),
     Thaw(u64),
     Fault,
+    Sprung(Trap),
 }
 
 enum Request {
@@ -88,13 +112,27 @@ struct Member {
     addr: SocketAddr,
     volume: Volume,
     process: Option<Process>,
-    /// Its slaves' deliveries are held up.
+    /// Deliveries to it are held up.
     cut_until: Micros,
+    /// Wanted in the group; one that is not is removed once it is not the master.
+    wanted: bool,
+    /// Has a container.
+    present: bool,
+}
+
+/// The front, as one daemon opened it.
+#[derive(Clone, Copy)]
+struct Open {
+    addr: SocketAddr,
+    epoch: u64,
+    /// Clients of an earlier one were cut off.
+    session: u64,
 }
 
 pub struct Simulator {
     random: Random,
     sabotage: Sabotage,
+    model: Model,
     now: Micros,
     queue: BinaryHeap<Reverse<(Micros, u64)>>,
     things: HashMap<u64, Thing>,
@@ -110,48 +148,49 @@ pub struct Simulator {
     link_free: HashMap<Server, Micros>,
     /// Looks are told in order.
     last_look: Micros,
-    front: Option<(SocketAddr, u64)>,
+    front: Option<Open>,
     front_free: Micros,
+    sessions: u64,
     disk: Option<Epoch>,
+    /// The epoch for whose slaves the disk vouches.
+    vouched: Option<u64>,
+    /// What a daemon that must not touch the disk believes to have written there.
+    remembered: Option<Epoch>,
+    full_until: Micros,
     next_write: u32,
-    /// Which members have a write; the client counts it as secured when one slave confirmed.
-    secured: HashSet<u32>,
+    promises: promises::Ledger,
+    traps: Vec<Trap>,
     faults_until: Micros,
-    outcome: Outcome,
+    pub outcome: Outcome,
 }
 
 impl Simulator {
     /// Runs 15 s of misfortune and 30 s of peace.
-    pub fn run(seed: u64, sabotage: Sabotage) -> Outcome {
-        let mut simulator = Self::new(seed, sabotage);
+    pub fn run(seed: u64, model: Model, sabotage: Sabotage) -> Outcome {
+        let mut random = Random(seed);
+        let count = random.between(1, 4).max(2) as usize;
+        let mut simulator = Self::new(random, model, count, sabotage);
+        simulator.faults_until = 15_000 * MS;
+        simulator.after(3_000 * MS, Thing::Fault);
         let end = simulator.faults_until + 30_000 * MS;
-        while simulator.outcome.broken.is_none() {
-            let Some(Reverse((at, number))) = simulator.queue.pop() else { break };
-            if at > end {
-                break;
-            }
-            simulator.now = at;
-            let thing = simulator.things.remove(&number).expect("queued together");
-            simulator.happen(thing);
-            simulator.check_masters();
-        }
+        while simulator.outcome.broken.is_none() && simulator.now < end && simulator.advance() {}
         simulator.check_peace();
         simulator.outcome
     }
 
-    fn new(seed: u64, sabotage: Sabotage) -> Self {
-        let mut random = Random(seed);
-        let count = random.between(1, 4).max(2) as usize;
+    fn new(random: Random, model: Model, count: usize, sabotage: Sabotage) -> Self {
         let member = |index: usize| Member {
             addr: SocketAddr::from(([10, 0, 0, index as u8 + 1], 6379)),
             volume: Volume::default(),
             process: None,
             cut_until: 0,
+            wanted: true,
+            present: true,
         };
-        let outcome = Outcome { broken: None, failovers: 0, writes: 0, phases: HashSet::new(), story: Vec::new() };
         let mut simulator = Self {
             random,
             sabotage,
+            model,
             now: 0,
             queue: BinaryHeap::new(),
             things: HashMap::new(),
@@ -166,21 +205,35 @@ impl Simulator {
             last_look: 0,
             front: None,
             front_free: 0,
+            sessions: 0,
             disk: None,
+            vouched: None,
+            remembered: None,
+            full_until: 0,
             next_write: 0,
-            secured: HashSet::new(),
-            faults_until: 15_000 * MS,
-            outcome,
+            promises: promises::Ledger::default(),
+            traps: Vec::new(),
+            faults_until: 0,
+            outcome: Outcome::default(),
         };
         (0..count).for_each(|index| simulator.start(index));
         simulator.start_daemon();
         simulator.after(0, Thing::Look);
         simulator.after(10 * MS, Thing::ClientWrites);
-        simulator.after(3_000 * MS, Thing::Fault);
         simulator
     }
 
     // --- time
+
+    /// Lets the next thing happen; false when nothing will.
+    fn advance(&mut self) -> bool {
+        let Some(Reverse((at, number))) = self.queue.pop() else { return false };
+        self.now = at;
+        let thing = self.things.remove(&number).expect("queued together");
+        self.happen(thing);
+        self.check_masters();
+        true
+    }
 
     fn after(&mut self, delay: Micros, thing: Thing) {
         self.at(self.now + delay, thing);
@@ -207,28 +260,27 @@ impl Simulator {
     fn happen(&mut self, thing: Thing) {
         match thing {
             Thing::Tick => self.tick(),
-            Thing::Tell(daemon, event) => {
-                if daemon == self.daemon {
-                    self.drive(event);
-                }
-            }
+            Thing::Tell(daemon, event) => self.told(daemon, event),
             Thing::Reach(daemon, server, request) => self.reach(daemon, server, &request),
             Thing::Kill(daemon, server) => self.kill_called(daemon, server),
             Thing::Front(daemon, order, open) => self.front_moves(daemon, order, open),
             Thing::Commit(daemon, epoch) => self.commit(daemon, epoch),
+            Thing::Vouch(daemon, epoch, on) => self.vouch(daemon, epoch, on),
             Thing::Look => self.look(),
             Thing::ClientWrites => self.client_writes(),
             Thing::Arrive { to, from, write, held_up } => self.arrive(to, from, write, held_up),
+            Thing::Acknowledge { to, write } => self.acknowledge(to, write),
             Thing::LinkEnds { of, from } => self.link_ends(of, from),
             Thing::Attach { of } => self.attach(of),
             Thing::Copied { of, from } => self.copied(of, from),
-            Thing::Restart(index) => {
-                if self.members[index].process.is_none() {
-                    self.start(index);
-                }
-            }
+            Thing::Duplicated { daemon, server, from, source } => self.duplicated(daemon, server, from, source),
+            Thing::Restart(index) => self.restart(index),
             Thing::Thaw(incarnation) => self.thaw(incarnation),
             Thing::Fault => self.fault(),
+            Thing::Sprung(trap) => self.sprung(trap),
         }
     }
 }
+
+/// A set that is asked often.
+type Writes = HashSet<u32>;

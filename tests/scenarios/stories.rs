@@ -1,0 +1,140 @@
+//! One misfortune each, in simulated time, told as a story.
+
+use dotcloud_local::failover::Phase;
+
+use crate::servers::Model::{self, Copying, Guarded, Logged};
+use crate::simulator::Simulator;
+
+const MODELS: [Model; 3] = [Copying, Logged, Guarded];
+
+/// The slave of two is cut off until its master writes alone. Then daemon and master die
+/// together: the new daemon finds a slave that calls itself one, and knows from the disk that it
+/// lacks what the master alone has. It waits for the master.
+#[test]
+fn a_slave_that_was_out_of_step_is_not_elected_by_a_daemon_that_never_saw_that() {
+    for model in MODELS {
+        let mut group = Simulator::calm(model, 2);
+        let (old, slave) = (group.master(), 1 - group.master());
+        group.cut_off(slave, 20_000);
+        group.pass(5_000);
+        group.kill(old);
+        group.kill_daemon();
+        group.until("a master is open again", |group| group.epoch() > 1 || group.status().settled);
+        assert_eq!(group.master(), old, "{model:?}: {}", group.log());
+    }
+}
+
+/// Both die at the same moment. Nobody is promoted on a guess: they come back, and the recorded
+/// master goes on with its data.
+#[test]
+fn all_members_dead_come_back_with_their_data() {
+    for model in MODELS {
+        let mut group = Simulator::calm(model, 3);
+        let old = group.master();
+        (0..3).for_each(|index| group.kill(index));
+        group.until("they are back", Simulator::level);
+        assert_eq!(group.master(), old, "{model:?}: its own disk holds everything");
+    }
+}
+
+/// Master and a slave die together; the other slave takes over if it certainly has everything,
+/// else the first to come back decides.
+#[test]
+fn two_simultaneous_deaths_lose_nothing() {
+    for model in MODELS {
+        let mut group = Simulator::calm(model, 3);
+        let (old, other) = (group.master(), (group.master() + 1) % 3);
+        group.kill(other);
+        group.kill(old);
+        group.until("a master is open again", |group| group.epoch() > 1 && group.status().settled);
+        group.until("all are level", Simulator::level);
+    }
+}
+
+/// The chosen one dies between the commit of its epoch and its opening: the next one is measured
+/// against the same old master.
+#[test]
+fn death_during_promotion_is_followed_by_another_choice() {
+    for model in MODELS {
+        let mut group = Simulator::calm(model, 3);
+        let old = group.master();
+        group.kill(old);
+        group.until("somebody is chosen", |group| group.phase() == Phase::Promoting);
+        let chosen = group.master();
+        assert_ne!(chosen, old);
+        group.keep_down(chosen);
+        group.until("another is open", |group| group.status().settled);
+        assert_ne!(group.master(), chosen, "{model:?}: {}", group.log());
+        group.revive(chosen);
+        group.until("all are level", Simulator::level);
+    }
+}
+
+/// The daemon dies at every moment of a promotion; the next one finishes it.
+#[test]
+fn death_of_the_daemon_during_promotion_is_continued_by_the_next_one() {
+    for model in MODELS {
+        for phase in [Phase::Gating, Phase::Draining, Phase::Electing, Phase::Promoting, Phase::Repointing] {
+            let mut group = Simulator::calm(model, 3);
+            let (old, epoch) = (group.master(), group.epoch());
+            group.kill(old);
+            group.until("the phase is reached", |group| group.phase() == phase);
+            group.kill_daemon();
+            group.until("it is finished", |group| group.epoch() > epoch && group.level());
+        }
+    }
+}
+
+/// The epoch cannot be written: nobody is promoted, the reason is told, and with room on the disk
+/// it goes on by itself.
+#[test]
+fn full_disk_stalls_the_group_with_the_reason_until_there_is_room() {
+    for model in MODELS {
+        let mut group = Simulator::calm(model, 2);
+        let (old, epoch) = (group.master(), group.epoch());
+        group.full_disk(4_000);
+        group.keep_down(old);
+        group.until("it stalls", |group| group.phase() == Phase::Stalled);
+        let reason = group.status().reason.expect("a reason");
+        assert!(reason.contains("no space left"), "{reason}");
+        assert_eq!(group.epoch(), epoch, "nothing was promoted");
+        group.until("there is room again", |group| group.epoch() > epoch && group.status().settled);
+        assert_ne!(group.master(), old);
+        group.revive(old);
+        group.until("all are level", Simulator::level);
+    }
+}
+
+/// One of two slaves is cut off for a moment before the master dies: the other one is elected,
+/// and the log says why.
+#[test]
+fn the_most_advanced_slave_is_elected_and_the_log_says_so() {
+    for model in MODELS {
+        let mut group = Simulator::calm(model, 3);
+        let old = group.master();
+        let (behind, ahead) = ((old + 1) % 3, (old + 2) % 3);
+        group.cut_off(behind, 1_500);
+        group.pass(1_200);
+        group.kill(old);
+        group.until("somebody is elected", |group| group.epoch() > 1);
+        assert_eq!(group.master(), ahead, "{model:?}: {}", group.log());
+        let why = format!("db.{ahead} is the most advanced replica, at");
+        assert!(group.log().contains(&why) && group.log().contains(&format!("db.{behind}")), "{}", group.log());
+        group.until("all are level", Simulator::level);
+    }
+}
+
+/// A hung master is ended before its slave is promoted: were it to go on, it would find writes in
+/// its sockets and take them.
+#[test]
+fn paused_master_never_writes_again_after_the_promotion() {
+    for model in MODELS {
+        let mut group = Simulator::calm(model, 2);
+        let (old, epoch) = (group.master(), group.epoch());
+        group.hang(old, 10_000);
+        group.until("another is open", |group| group.epoch() > epoch && group.status().settled);
+        assert_ne!(group.master(), old);
+        group.pass(11_000);
+        group.until("it came back as a slave", Simulator::level);
+    }
+}
