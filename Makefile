@@ -43,6 +43,11 @@ lint:
 		echo "skipped: cargo deny is not installed (cargo install cargo-deny)"; \
 	fi
 
+.PHONY: test-engine-restart
+test-engine-restart: setup ## Everything returns when the Docker engine ends and starts again; on an engine of its own (root)
+	$(CARGO) test --locked --test platform --no-run
+	scripts/second-engine.sh run $(CARGO) test --locked --test platform -- --ignored --nocapture engine_restart::
+
 .PHONY: test-quick
 test-quick: ## Without containers: unit tests and the rules of the house
 	$(CARGO) test --locked --lib --bins --test architecture

@@ -10,6 +10,10 @@ mod support;
 mod crash;
 #[path = "platform/custom.rs"]
 mod custom;
+#[path = "platform/durability.rs"]
+mod durability;
+#[path = "platform/engine_restart.rs"]
+mod engine_restart;
 #[path = "platform/failover.rs"]
 mod failover;
 #[path = "platform/faults.rs"]
@@ -42,6 +46,8 @@ mod php;
 mod ports;
 #[path = "platform/race.rs"]
 mod race;
+#[path = "platform/reconnect.rs"]
+mod reconnect;
 #[path = "platform/solo.rs"]
 mod solo;
 #[path = "platform/traffic.rs"]

@@ -14,7 +14,7 @@ use crate::plan::{Observed, Plan, Step};
 use crate::store::AppRecord;
 
 use super::app::{App, AppStatus};
-use super::backoff::Backoff;
+use super::backoff::{Backoff, Started};
 use super::desired::desired;
 use super::execute::execute;
 use super::health::{Incarnation, Question};
@@ -147,11 +147,7 @@ impl Reconciler {
         self.under_way.remove(&target);
         let now = clock::monotonic();
         match done.result {
-            Ok(()) => self.backoff.succeeded(
-                &target,
-                matches!(done.step, Step::ReviveInstance { .. } | Step::RestartMember { .. }),
-                now,
-            ),
+            Ok(()) => self.backoff.succeeded(&target, started(&done.step), now),
             Err(error) => {
                 let why = in_full(&error);
                 tracing::warn!(app = %self.app.name, "could not {}: {why}", done.step);
@@ -199,6 +195,14 @@ impl Reconciler {
             return Some(vec![Question::Started { container: container.id.clone() }]);
         }
         asked.iter().map(question).collect()
+    }
+}
+
+fn started(step: &Step) -> Started {
+    match step {
+        Step::ReviveInstance { .. } => Started::Instance,
+        Step::RestartMember { .. } => Started::Server,
+        _ => Started::Anew,
     }
 }
 

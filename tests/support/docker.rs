@@ -9,6 +9,8 @@ use tokio::runtime::Runtime;
 
 /// The label that says which `DOTCLOUD_HOME` an object belongs to.
 const HOME: &str = "io.dotcloud-local.home";
+/// The label that says what a container is.
+const PURPOSE: &str = "io.dotcloud-local.purpose";
 
 /// The engine, asked and answered in turn.
 pub struct Engine {
@@ -73,6 +75,24 @@ impl Engine {
         let mut pids: Vec<_> = top.processes.unwrap_or_default().into_iter().map(|row| row[column].clone()).collect();
         pids.sort();
         pids
+    }
+
+    /// The names of a home's running servers and pods of data services, in order.
+    pub fn data_containers(&self, home: &str) -> Vec<String> {
+        let options = query::ListContainersOptionsBuilder::default().filters(&label(home)).build();
+        let listed = self.runtime.block_on(self.docker.list_containers(Some(options))).unwrap();
+        let of_data = listed.into_iter().filter(|container| {
+            let labels = container.labels.clone().unwrap_or_default();
+            labels.get(PURPOSE).is_some_and(|purpose| ["member", "pod"].contains(&purpose.as_str()))
+        });
+        let mut names: Vec<String> = of_data.filter_map(|container| container.names?.pop()).collect();
+        names.sort();
+        names.into_iter().map(|name| name.trim_start_matches('/').to_owned()).collect()
+    }
+
+    /// Whether it ran, and was killed.
+    pub fn strike(&self, container: &str) -> bool {
+        self.runtime.block_on(self.docker.kill_container(container, None)).is_ok()
     }
 
     pub fn kill(&self, container: &str) {

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod docker;
+pub mod kept;
 pub mod ledger;
 pub mod load;
 pub mod mysql;
