@@ -15,6 +15,8 @@
 //! | `POST A/live` | a tar of changed files | stream of `{"object": {"status": "instance", …}}`, ends with `served`, `failed` or `build`: see [`crate::api::types::LiveEvent`] |
 //! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
 //! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
+//! | `POST A/services/SVC/backup` | | an upgrade to frames: a dump, see `dump.rs` |
+//! | `POST A/services/SVC/restore` | | the same, the other way |
 //! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
 //! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
 //! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
@@ -35,6 +37,7 @@ mod application;
 mod auth;
 mod convert;
 mod deployment;
+mod dump;
 mod environment;
 mod exec;
 mod extract;
@@ -85,6 +88,7 @@ fn tree() -> Router<Api> {
         .merge(service::routes())
         .merge(instance::routes())
         .merge(deployment::routes())
+        .merge(dump::routes())
         .merge(environment::routes())
         .merge(live::routes())
         .merge(log::routes())

@@ -95,8 +95,13 @@ pub struct DataSpec {
     /// Empty where nothing is to be kept.
     #[serde(default)]
     pub backup_command: Vec<String>,
-    /// Run in the master: replaces all contents by the dump on its input. Ends with 0 only when
-    /// that is complete.
+    /// What the name of such a dump ends with: `sql.gz`.
+    #[serde(default = "dump")]
+    pub backup_extension: String,
+    /// Run in the master: replaces all contents by the dump on its input. It takes all input in
+    /// and checks it first, prints the line `replacing` before its first change, and ends with 0
+    /// only when everything is there. Codes 64 to 78 say that nothing was changed. Its last words
+    /// on standard error are the reason.
     #[serde(default)]
     pub restore_command: Vec<String>,
     /// What `dotcloud run db` starts without a command.
@@ -186,6 +191,10 @@ pub(super) fn parse(name: &str, files: &Files) -> Result<Option<ServiceType>, Ca
 fn is_port_variable(text: &str) -> bool {
     let allowed = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
     text.strip_prefix("PORT_").is_some_and(|name| !name.is_empty() && name.bytes().all(allowed))
+}
+
+fn dump() -> String {
+    "dump".to_owned()
 }
 
 fn dockerfile() -> String {

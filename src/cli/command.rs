@@ -73,6 +73,8 @@ pub enum Command {
     #[command(alias = "ssh")]
     Run(run::Args),
     Copy(copy::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Restart(restart::Args),
     Switchover(switchover::Args),
     Kill(kill::Args),

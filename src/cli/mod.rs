@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod app;
+pub mod backup;
 pub mod build_file;
 pub mod completions;
 pub mod connect;
@@ -36,6 +37,7 @@ pub mod pause;
 pub mod push;
 pub mod race;
 pub mod restart;
+pub mod restore;
 pub mod revisions;
 pub mod run;
 pub mod scale;

@@ -11,6 +11,7 @@ use crate::model::{AppName, GroupStatus, ServiceName};
 use crate::plan::Failure;
 use crate::store::{AppRecord, Store, StoreError};
 
+use super::backup::Busy;
 use super::groups::Groups;
 use super::handle::{EngineError, to_its_end};
 use super::health::Health;
@@ -67,6 +68,8 @@ pub struct App {
     /// in another order than they looked.
     pub publishing: Mutex<()>,
     pub live: Live,
+    /// Backups, restores and snapshots under way.
+    pub busy: Busy,
 }
 
 impl App {
@@ -86,6 +89,7 @@ impl App {
             leaving: Mutex::default(),
             publishing: Mutex::default(),
             live: Live::default(),
+            busy: Busy::default(),
         })
     }
 

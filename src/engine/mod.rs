@@ -8,6 +8,7 @@ mod adopt;
 mod aftermath;
 mod app;
 mod backoff;
+pub mod backup;
 mod clock;
 mod deploy;
 mod desired;
