@@ -17,6 +17,10 @@
 //! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
 //! | `POST A/services/SVC/backup` | | an upgrade to frames: a dump, see `dump.rs` |
 //! | `POST A/services/SVC/restore` | | the same, the other way |
+//! | `GET A/snapshots` | | snapshots, oldest first; also when the application is gone |
+//! | `POST A/snapshots` | `{"name"}` | stream of `{"object": {"status": "part", …}}`, ends with `saved` or `failed` |
+//! | `POST A/snapshots/NAME/restore` | | the same, ends with `restored` or `failed` |
+//! | `DELETE A/snapshots/NAME` | | 204 |
 //! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
 //! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
 //! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
@@ -50,6 +54,7 @@ mod machine;
 mod refuse;
 mod respond;
 mod service;
+mod snapshot;
 mod stream;
 mod upload;
 mod wait;
@@ -86,6 +91,7 @@ fn tree() -> Router<Api> {
         .merge(application::routes())
         .merge(fault::routes())
         .merge(service::routes())
+        .merge(snapshot::routes())
         .merge(instance::routes())
         .merge(deployment::routes())
         .merge(dump::routes())

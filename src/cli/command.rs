@@ -75,6 +75,7 @@ pub enum Command {
     Copy(copy::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Snapshot(snapshot::Args),
     Restart(restart::Args),
     Switchover(switchover::Args),
     Kill(kill::Args),

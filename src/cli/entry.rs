@@ -100,6 +100,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Copy(args) => copy::run(args, ctx).await,
         Command::Backup(args) => backup::run(args, ctx).await,
         Command::Restore(args) => restore::run(args, ctx).await,
+        Command::Snapshot(args) => snapshot::run(args, ctx).await,
         Command::Restart(args) => restart::run(args, ctx).await,
         Command::Switchover(args) => switchover::run(args, ctx).await,
         Command::Kill(args) => kill::run(args, ctx).await,

@@ -42,6 +42,7 @@ pub mod revisions;
 pub mod run;
 pub mod scale;
 pub mod series;
+pub mod snapshot;
 pub mod status;
 pub mod switchover;
 pub mod table;

@@ -38,6 +38,7 @@ pub mod runtime;
 mod scale;
 mod serving;
 pub mod shell;
+pub mod snapshot;
 mod spec;
 mod switchover;
 pub mod traffic;

@@ -42,7 +42,7 @@ impl Engine {
     }
 
     /// A restore by whoever has the turn.
-    pub(in super::super) async fn write(&self, app: &App, source: &Source, turn: Turn) -> Result<Restore> {
+    pub(in crate::engine) async fn write(&self, app: &App, source: &Source, turn: Turn) -> Result<Restore> {
         let container = source.writer(app)?;
         let member = container.identity.instance.clone();
         let spec = source.command(&source.data.restore_command, true);
