@@ -57,10 +57,22 @@ pub struct SnapshotPart {
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum SnapshotNews {
     /// A part is done.
-    Part { kind: String, name: String, bytes: u64 },
+    Part {
+        kind: String,
+        name: String,
+        bytes: u64,
+    },
     /// An instance was stopped for a moment, because its `~/data` was replaced.
-    Restarted { instance: String },
-    Saved { snapshot: Box<Snapshot> },
-    Restored { parts: usize },
-    Failed { reason: String },
+    Restarted {
+        instance: String,
+    },
+    Saved {
+        snapshot: Box<Snapshot>,
+    },
+    Restored {
+        parts: usize,
+    },
+    Failed {
+        reason: String,
+    },
 }

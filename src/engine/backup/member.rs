@@ -89,9 +89,9 @@ fn running(app: &App, instance: &InstanceName) -> Result<ObservedContainer> {
     let server = server(app, instance)?;
     match server.state {
         RunState::Running => Ok(server),
-        RunState::Paused => Err(EngineError::Invalid(format!(
-            "{instance} is paused: `dotcloud unpause {instance}` lets it go on."
-        ))),
+        RunState::Paused => {
+            Err(EngineError::Invalid(format!("{instance} is paused: `dotcloud unpause {instance}` lets it go on.")))
+        }
         _ => Err(EngineError::Invalid(format!("{instance} does not run now: `dotcloud status` says why."))),
     }
 }

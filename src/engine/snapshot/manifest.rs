@@ -100,9 +100,11 @@ impl Manifest {
             let path = folder.join(&part.file);
             // Nobody but us writes manifests; a path in one would lead elsewhere.
             let plain = Path::new(&part.file).components().count() == 1;
-            let sum = if plain { digest(&path).await.map_err(|error| unreadable(&path, error))? } else { String::new() };
+            let sum =
+                if plain { digest(&path).await.map_err(|error| unreadable(&path, error))? } else { String::new() };
             if sum != part.sha256 {
-                let text = format!("{} is not what was saved: its checksum differs. Nothing was changed.", path.display());
+                let text =
+                    format!("{} is not what was saved: its checksum differs. Nothing was changed.", path.display());
                 return Err(EngineError::Invalid(text));
             }
         }

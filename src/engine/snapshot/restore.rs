@@ -54,7 +54,9 @@ fn gone(part: &Part) -> EngineError {
         "shared" => "push a build file that shares it",
         _ => "scale its service first",
     };
-    EngineError::Invalid(format!("The snapshot has the {kind} {name}, which is not there now: {next}. Nothing was changed."))
+    EngineError::Invalid(format!(
+        "The snapshot has the {kind} {name}, which is not there now: {next}. Nothing was changed."
+    ))
 }
 
 fn check_type(source: &Source, saved: &str) -> Result<()> {
