@@ -13,7 +13,7 @@ use crate::api::client::ExecReader;
 use crate::api::types::{DumpNews, Frame};
 use crate::model::ServiceName;
 
-use super::{CliError, Context};
+use super::{CliError, Context, follow};
 use file::{DumpFile, Sum};
 
 /// Write a consistent dump of a data service to a file
@@ -44,7 +44,19 @@ struct Done<'a> {
     sha256: String,
 }
 
+/// Ends at Ctrl-C by itself: then nothing goes on in the background.
 pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
+    tokio::select! {
+        biased;
+        () = follow::interrupted() => {
+            let text = "Interrupted. No file was written.";
+            Err(CliError::new(super::error::Kind::Interrupted, text))
+        }
+        ended = back_up(args, ctx) => ended,
+    }
+}
+
+async fn back_up(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let app = ctx.app()?;
     let to_stdout = args.file.as_ref().is_some_and(|file| file.as_os_str() == "-");
     check_stdout(to_stdout, ctx)?;

@@ -65,6 +65,7 @@ async fn interruptible(command: Command, ctx: &Context) -> Result<u8, CliError> 
         | Command::Logs(_)
         | Command::Dlogs(_)
         | Command::Run(_)
+        | Command::Backup(_)
         | Command::Restore(_)
         | Command::Race(_) => true,
         Command::Kill(args) => args.every.is_some(),

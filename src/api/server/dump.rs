@@ -102,14 +102,9 @@ async fn receive(mut restore: Restore, mut sink: Sink, mut frames: Frames) -> Re
     let member = restore.member.to_string();
     sink.send(news(&DumpNews::Begun { member, extension: String::new() })).await?;
     while let Some(frame) = frames.next().await {
-        match frame? {
-            Frame::Stdin(part) if part.is_empty() => return finish(restore, sink).await,
-            Frame::Stdin(part) => {
-                if !restore.send(part).await {
-                    return finish(restore, sink).await;
-                }
-            }
-            _ => {}
+        let Frame::Stdin(part) = frame? else { continue };
+        if part.is_empty() || !restore.send(part).await {
+            return finish(restore, sink).await;
         }
     }
     Ok(())
