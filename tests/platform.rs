@@ -6,6 +6,8 @@
 #[path = "support/mod.rs"]
 mod support;
 
+#[path = "platform/backup.rs"]
+mod backup;
 #[path = "platform/crash.rs"]
 mod crash;
 #[path = "platform/custom.rs"]

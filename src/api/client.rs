@@ -4,6 +4,7 @@
 //! costs less than a millisecond, and a restarted daemon leaves nothing stale behind.
 
 mod call;
+mod dump;
 mod error;
 mod exec;
 mod mail;

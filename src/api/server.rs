@@ -20,6 +20,12 @@
 //! | `GET`, `PUT A/services/SVC/mail/relay` | `{"allowed": bool}` | whether mails are handed on, and to whom |
 //! | `POST A/services/SVC/ledger` | `{"lasts_ms"?, "writers"?}` | stream of `{"object": {"status": "progress", …}}`, ends with `report` or `failed`: see [`crate::api::types::LedgerEvent`] |
 //! | `DELETE A/services/SVC/ledger` | | 204; the ledger ends now, its report comes over that stream |
+//! | `POST A/services/SVC/backup` | | an upgrade to frames: a dump, see `dump.rs` |
+//! | `POST A/services/SVC/restore` | | the same, the other way |
+//! | `GET A/snapshots` | | snapshots, oldest first; also when the application is gone |
+//! | `POST A/snapshots` | `{"name"}` | stream of `{"object": {"status": "part", …}}`, ends with `saved` or `failed` |
+//! | `POST A/snapshots/NAME/restore` | | the same, ends with `restored` or `failed` |
+//! | `DELETE A/snapshots/NAME` | | 204 |
 //! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
 //! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
 //! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
@@ -40,6 +46,7 @@ mod application;
 mod auth;
 mod convert;
 mod deployment;
+mod dump;
 mod environment;
 mod exec;
 mod extract;
@@ -54,6 +61,7 @@ mod mail;
 mod refuse;
 mod respond;
 mod service;
+mod snapshot;
 mod stream;
 mod upload;
 mod wait;
@@ -90,8 +98,10 @@ fn tree() -> Router<Api> {
         .merge(application::routes())
         .merge(fault::routes())
         .merge(service::routes())
+        .merge(snapshot::routes())
         .merge(instance::routes())
         .merge(deployment::routes())
+        .merge(dump::routes())
         .merge(environment::routes())
         .merge(ledger::routes())
         .merge(live::routes())

@@ -5,6 +5,7 @@
 //! a CLI and a daemon of neighbouring versions understand each other.
 
 mod application;
+mod backup;
 mod deployment;
 mod frame;
 mod ledger;
@@ -19,6 +20,7 @@ pub use application::{
     Master, Member, Port, Resolved, ScaleRequest, Scaled, Service, ServicePatch, SharedFolder, Strike, Struck,
     Switchover, Unpause, Unpaused, Wish,
 };
+pub use backup::{DumpNews, Snapshot, SnapshotNews, SnapshotPart, SnapshotRequest};
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};
 pub use ledger::{LedgerEvent, LedgerFailover, LedgerOutage, LedgerReport, LedgerRequest};

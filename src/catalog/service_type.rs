@@ -116,8 +116,13 @@ pub struct DataSpec {
     /// Empty where nothing is to be kept.
     #[serde(default)]
     pub backup_command: Vec<String>,
-    /// Run in the master: replaces all contents by the dump on its input. Ends with 0 only when
-    /// that is complete.
+    /// What the name of such a dump ends with: `sql.gz`.
+    #[serde(default = "dump")]
+    pub backup_extension: String,
+    /// Run in the master: replaces all contents by the dump on its input. It takes all input in
+    /// and checks it first, prints the line `replacing` before its first change, and ends with 0
+    /// only when everything is there. Codes 64 to 78 say that nothing was changed. Its last words
+    /// on standard error are the reason.
     #[serde(default)]
     pub restore_command: Vec<String>,
     /// Where mails are kept: what answers `list`, `show N`, `raw N`, `clear` and `relay
@@ -267,6 +272,10 @@ fn is_port_variable(text: &str) -> bool {
 
 fn connect() -> String {
     "connect".to_owned()
+}
+
+fn dump() -> String {
+    "dump".to_owned()
 }
 
 fn dockerfile() -> String {

@@ -1,6 +1,6 @@
 //! `dotcloud destroy`: remove an application or a service, with its data.
 
-use crate::model::ServiceName;
+use crate::model::{AppName, ServiceName};
 
 use super::{CliError, Context};
 
@@ -11,6 +11,9 @@ use super::{CliError, Context};
 pub struct Args {
     /// Only this service
     pub service: Option<ServiceName>,
+    /// The application's snapshots too; they are kept otherwise
+    #[arg(long, conflicts_with = "service")]
+    pub snapshots: bool,
 }
 
 pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
@@ -36,7 +39,25 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
         destroyed => {
             destroyed?;
             ctx.ui.success("Destroyed.");
+            if args.service.is_none() {
+                see_to_snapshots(&app, args.snapshots, ctx).await?;
+            }
             Ok(0)
         }
     }
+}
+
+/// Snapshots are what somebody meant to keep: they stay unless they are named.
+async fn see_to_snapshots(app: &AppName, delete: bool, ctx: &Context) -> Result<(), CliError> {
+    let left = ctx.client.snapshots(app.as_str()).await?;
+    if delete {
+        for snapshot in &left {
+            ctx.client.delete_snapshot(app.as_str(), &snapshot.name).await?;
+        }
+        ctx.ui.info(format!("{} snapshots were deleted", left.len()));
+    } else if !left.is_empty() {
+        let names = left.iter().map(|snapshot| snapshot.name.as_str()).collect::<Vec<_>>().join(", ");
+        ctx.ui.info(format!("Its snapshots are kept: {names}. `dotcloud -A {app} snapshot delete NAME` deletes one"));
+    }
+    Ok(())
 }

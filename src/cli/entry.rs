@@ -65,6 +65,8 @@ async fn interruptible(command: Command, ctx: &Context) -> Result<u8, CliError> 
         | Command::Logs(_)
         | Command::Dlogs(_)
         | Command::Run(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
         | Command::Race(_)
         | Command::Ledger(_) => true,
         Command::Kill(args) => args.every.is_some(),
@@ -99,6 +101,9 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Run(args) => run::run(args, ctx).await,
         Command::Copy(args) => copy::run(args, ctx).await,
         Command::Mail(args) => mail::run(args, ctx).await,
+        Command::Backup(args) => backup::run(args, ctx).await,
+        Command::Restore(args) => restore::run(args, ctx).await,
+        Command::Snapshot(args) => snapshot::run(args, ctx).await,
         Command::Restart(args) => restart::run(args, ctx).await,
         Command::Switchover(args) => switchover::run(args, ctx).await,
         Command::Kill(args) => kill::run(args, ctx).await,

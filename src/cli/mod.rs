@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod app;
+pub mod backup;
 pub mod build_file;
 pub mod completions;
 pub mod connect;
@@ -40,10 +41,12 @@ pub mod push;
 pub mod race;
 pub mod receipt;
 pub mod restart;
+pub mod restore;
 pub mod revisions;
 pub mod run;
 pub mod scale;
 pub mod series;
+pub mod snapshot;
 pub mod status;
 pub mod switchover;
 pub mod table;

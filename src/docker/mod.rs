@@ -5,6 +5,7 @@
 //! plans, roles, routes or the store. Everything it makes carries labels of one home, and it
 //! touches nothing else.
 
+mod beside;
 mod build;
 mod client;
 mod containers;
@@ -194,6 +195,10 @@ impl Runtime for DockerRuntime {
 
     async fn exec(&self, container: &str, spec: &ExecSpec) -> Result<ExecSession> {
         self.open_exec(container, spec).await
+    }
+
+    async fn exec_beside(&self, app: &AppName, image: &str, volume: &str, spec: &ExecSpec) -> Result<ExecSession> {
+        self.open_beside(app, image, volume, spec).await
     }
 
     async fn logs(&self, container: &str, part: LogPart, follow: bool) -> Result<mpsc::Receiver<LogLine>> {

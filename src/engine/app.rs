@@ -11,6 +11,7 @@ use crate::model::{AppName, GroupStatus, ServiceName};
 use crate::plan::Failure;
 use crate::store::{AppRecord, Store, StoreError};
 
+use super::backup::Busy;
 use super::groups::Groups;
 use super::handle::{EngineError, to_its_end};
 use super::health::Health;
@@ -70,6 +71,8 @@ pub struct App {
     pub live: Live,
     /// Ledgers that are being kept.
     pub ledgers: Running,
+    /// Backups, restores and snapshots under way.
+    pub busy: Busy,
 }
 
 impl App {
@@ -90,6 +93,7 @@ impl App {
             publishing: Mutex::default(),
             live: Live::default(),
             ledgers: Running::default(),
+            busy: Busy::default(),
         })
     }
 

@@ -13,7 +13,7 @@ use super::app::App;
 use super::inner::{EngineConfig, Inner};
 use super::runtime::{Runtime, RuntimeError};
 use super::traffic::Traffic;
-use super::{deploy, live, reconcile};
+use super::{backup, deploy, live, reconcile};
 
 /// A refused or failed request. `api::server` pairs each with an HTTP status.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,8 @@ impl Engine {
         spawn_forever("reconciler", move || reconcile::run(inner.clone(), watched.clone()));
         let inner = self.inner.clone();
         tokio::spawn(live::compare_once(inner.clone(), app.clone()));
+        let (told, watched) = (self.inner.clone(), app.clone());
+        tokio::spawn(async move { backup::tell_interrupted(&told, &watched).await });
         spawn_forever("deployer", move || deploy::work(inner.clone(), app.clone()));
         true
     }

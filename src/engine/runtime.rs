@@ -231,6 +231,9 @@ pub trait Runtime: Send + Sync + 'static {
 
     // --- talk
     async fn exec(&self, container: &str, spec: &ExecSpec) -> Result<ExecSession>;
+    /// A command in a container of its own that has this volume at `/volume`, made from `image`;
+    /// it is gone when the command has ended or the session is dropped.
+    async fn exec_beside(&self, app: &AppName, image: &str, volume: &str, spec: &ExecSpec) -> Result<ExecSession>;
     /// A part of the container's output, then, with `follow`, what comes.
     async fn logs(&self, container: &str, part: LogPart, follow: bool) -> Result<mpsc::Receiver<LogLine>>;
 }

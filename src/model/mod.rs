@@ -9,6 +9,7 @@ pub mod names;
 pub mod observed;
 pub mod route;
 pub mod service_type;
+pub mod snapshot;
 pub mod stack;
 
 pub use group::{Continuity, CountedWrites, Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState};
@@ -16,4 +17,5 @@ pub use memory::Memory;
 pub use names::{AppName, InstanceName, NameError, ServiceName};
 pub use route::{Backend, HttpRoute, RouteTable, TcpRoute, TcpState, UdpRoute};
 pub use service_type::{DATA_TYPES, PLATFORM_TYPES, RETIRED_TYPES};
+pub use snapshot::{SnapshotName, SnapshotNameError};
 pub use stack::{PortKind, Processes, ServiceSpec, Stack, port_variable};

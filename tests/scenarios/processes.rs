@@ -254,6 +254,9 @@ impl Runtime for Servers {
     async fn exec(&self, _: &str, _: &ExecSpec) -> Result<ExecSession> {
         none()
     }
+    async fn exec_beside(&self, _: &AppName, _: &str, _: &str, _: &ExecSpec) -> Result<ExecSession> {
+        none()
+    }
     async fn logs(&self, _: &str, _: LogPart, _: bool) -> Result<mpsc::Receiver<LogLine>> {
         none()
     }

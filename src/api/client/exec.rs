@@ -2,12 +2,12 @@
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, Request, header};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio_util::codec::Framed;
 
-use super::{Client, ClientError, Result, json, json_request};
+use super::{Client, ClientError, RequestBody, Result, json, json_request};
 use crate::api::types::{ExecRequest, Frame, FrameCodec, PROTOCOL};
 
 type Frames = Framed<TokioIo<Upgraded>, FrameCodec>;
@@ -28,14 +28,18 @@ impl Client {
     /// `Refused` when there is no such instance or it cannot run the command.
     pub async fn exec(&self, app: &str, service: &str, instance: u32, what: &ExecRequest) -> Result<ExecClient> {
         let path = format!("/v1/me/applications/{app}/services/{service}/instances/{instance}/exec");
-        let mut request = json_request(Method::POST, &path, json(&path, what)?)?;
-        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL));
-        let response = self.send(request).await?;
-        let upgraded = hyper::upgrade::on(response).await.map_err(ClientError::lost)?;
-        let (sink, stream) = Framed::new(TokioIo::new(upgraded), FrameCodec).split();
-        Ok(ExecClient { reader: ExecReader(stream), writer: ExecWriter(sink) })
+        upgraded(self, json_request(Method::POST, &path, json(&path, what)?)?).await
     }
+}
+
+/// Sends a request whose answer is frames, in both directions.
+pub(super) async fn upgraded(client: &Client, mut request: Request<RequestBody>) -> Result<ExecClient> {
+    request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL));
+    let response = client.send(request).await?;
+    let upgraded = hyper::upgrade::on(response).await.map_err(ClientError::lost)?;
+    let (sink, stream) = Framed::new(TokioIo::new(upgraded), FrameCodec).split();
+    Ok(ExecClient { reader: ExecReader(stream), writer: ExecWriter(sink) })
 }
 
 impl ExecReader {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::refuse::ApiError;
 use crate::api::types::ErrorKind;
-use crate::model::{AppName, InstanceName, ServiceName};
+use crate::model::{AppName, InstanceName, ServiceName, SnapshotName};
 
 /// The names in the path. Below `/users/NAME` there is one more, which is ignored: hence structs.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,6 +36,12 @@ pub(super) struct InstancePath {
 pub(super) struct DeploymentPath {
     pub app: AppName,
     pub id: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct SnapshotPath {
+    pub app: AppName,
+    pub name: SnapshotName,
 }
 
 impl InstancePath {

@@ -1,0 +1,70 @@
+//! `backup` and `restore`: dumps of one data service, streamed out of a member and into the
+//! master. No dump is ever in memory, and nothing here knows what one looks like: that is the
+//! type's business (`backup_command`, `restore_command` in `templates/`).
+
+mod busy;
+mod command;
+mod member;
+mod restore;
+
+pub use busy::{Busy, Turn};
+pub use command::{Ender, Output};
+pub use member::Source;
+pub use restore::{Restore, tell_interrupted};
+
+use bytes::Bytes;
+
+use crate::model::{AppName, InstanceName, ServiceName};
+
+use super::app::App;
+use super::handle::{Engine, Result};
+
+/// A dump on its way. Dropped before its end, the command that writes it is ended.
+pub struct Backup {
+    pub member: InstanceName,
+    /// What the file's name ends with: `sql.gz`.
+    pub extension: String,
+    ender: Ender,
+    output: Output,
+    _turn: Turn,
+}
+
+impl Engine {
+    /// Begins a consistent dump of a service.
+    ///
+    /// # Errors
+    /// `Conflict` while other work with its data goes on; `Invalid` when nobody can be read.
+    pub async fn backup(&self, app: &AppName, service: &ServiceName) -> Result<Backup> {
+        let app = self.seen_app(app).await?;
+        let source = Source::find(self, &app, service)?;
+        source.check_has_dumps()?;
+        let turn = app.busy.begin(service, "backup")?;
+        let backup = self.read(&app, &source, turn).await?;
+        let details = [("service", backup.member.to_string())];
+        self.inner().record_activity(&app.name, "service", "backup", &details).await;
+        Ok(backup)
+    }
+
+    /// A dump by whoever has the turn.
+    pub(super) async fn read(&self, app: &App, source: &Source, turn: Turn) -> Result<Backup> {
+        let container = source.reader(app)?;
+        let member = container.identity.instance.clone();
+        let spec = source.command(&source.data.backup_command, false);
+        let what = format!("back {} up from {member}", source.name());
+        let (ender, output) = command::start(self, &app.name, &container, spec, what).await?;
+        Ok(Backup { member, extension: source.data.backup_extension.clone(), ender, output, _turn: turn })
+    }
+}
+
+impl Backup {
+    /// The dump's next bytes; `None` when it is complete.
+    ///
+    /// # Errors
+    /// The dump is not complete: the command failed, or its member died.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        let part = self.output.next().await?;
+        let ended = !matches!(part, Ok(Some(_)));
+        self.ender.wanted |= ended;
+        part.map_err(|refusal| self.output.failed(refusal.reason()))
+    }
+}

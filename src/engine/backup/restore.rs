@@ -1,0 +1,153 @@
+//! `restore`: a dump takes the place of everything in a service.
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::model::{AppName, InstanceName, ServiceName};
+
+use super::super::app::App;
+use super::super::clock;
+use super::super::handle::{Engine, EngineError, Result, to_its_end};
+use super::super::inner::Inner;
+use super::{Ender, Output, Source, Turn, command};
+
+/// What the type's command prints before its first change.
+const REPLACING: &[u8] = b"replacing";
+/// Codes of a command that says that it changed nothing (sysexits).
+const UNTOUCHED: std::ops::RangeInclusive<i64> = 64..=78;
+
+/// A dump on its way in. Dropped before [`Restore::finish`], nothing is changed.
+pub struct Restore {
+    pub member: InstanceName,
+    engine: Engine,
+    app: AppName,
+    ender: Ender,
+    verdict: JoinHandle<Result<()>>,
+    replacing: watch::Receiver<bool>,
+    _turn: Turn,
+}
+
+impl Engine {
+    /// Begins to replace everything in a service by the dump that is sent.
+    ///
+    /// # Errors
+    /// `Conflict` while other work with its data goes on; `Invalid` when it has no master.
+    pub async fn restore(&self, app: &AppName, service: &ServiceName) -> Result<Restore> {
+        let app = self.seen_app(app).await?;
+        let source = Source::find(self, &app, service)?;
+        source.check_has_dumps()?;
+        let turn = app.busy.begin(service, "restore")?;
+        self.write(&app, &source, turn).await
+    }
+
+    /// A restore by whoever has the turn.
+    pub(in crate::engine) async fn write(&self, app: &App, source: &Source, turn: Turn) -> Result<Restore> {
+        let container = source.writer(app)?;
+        let member = container.identity.instance.clone();
+        let spec = source.command(&source.data.restore_command, true);
+        let what = format!("restore {} in {member}", source.name());
+        let (ender, output) = command::start(self, &app.name, &container, spec, what).await?;
+        let (begins, replacing) = watch::channel(false);
+        let verdict = tokio::spawn(attend(member.clone(), output, begins));
+        Ok(Restore { member, engine: self.clone(), app: app.name.clone(), ender, verdict, replacing, _turn: turn })
+    }
+}
+
+/// Reads what the command says until its end.
+async fn attend(member: InstanceName, mut output: Output, begins: watch::Sender<bool>) -> Result<()> {
+    loop {
+        match output.next().await {
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(words))) => {
+                let said = words.split(|byte| *byte == b'\n').any(|line| line == REPLACING);
+                begins.send_if_modified(|begun| said && !std::mem::replace(begun, true));
+            }
+            Ok(Err(refusal)) if UNTOUCHED.contains(&refusal.code) => {
+                return Err(EngineError::Invalid(format!("{}. Nothing was changed.", refusal.reason())));
+            }
+            Ok(Err(refusal)) => return Err(output.failed(state(&member, *begins.borrow(), &refusal.reason()))),
+            Err(error) => return Err(output.failed(state(&member, *begins.borrow(), &error.to_string()))),
+        }
+    }
+}
+
+/// Why it failed, and what that means.
+fn state(member: &InstanceName, begun: bool, why: &str) -> String {
+    match begun {
+        true => format!("{why}. The contents of {} may be partly replaced: restore again.", member.service),
+        false => format!("{why}. Nothing was changed."),
+    }
+}
+
+impl Restore {
+    /// Passes a part of the dump on; false when no more of it is wanted: [`Restore::finish`]
+    /// says why.
+    pub async fn send(&mut self, part: Bytes) -> bool {
+        match &self.ender.stdin {
+            Some(stdin) => stdin.send(part).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Becomes true when the dump was found good and the first contents are replaced.
+    pub fn replacing(&self) -> watch::Receiver<bool> {
+        self.replacing.clone()
+    }
+
+    /// The dump is complete: it is checked, then it takes the place of everything. Goes on to
+    /// its end when whoever asked for it leaves.
+    ///
+    /// # Errors
+    /// `Invalid` when the dump was refused and nothing changed; else the text says in which
+    /// state the service is.
+    pub async fn finish(self) -> Result<()> {
+        to_its_end(self.end()).await
+    }
+
+    async fn end(mut self) -> Result<()> {
+        let (engine, service) = (self.engine.clone(), self.member.service.clone());
+        let inner = engine.inner();
+        remember(inner, &self.app, &service, &clock::timestamp()).await;
+        self.ender.wanted = true;
+        self.ender.stdin = None;
+        let verdict = match (&mut self.verdict).await {
+            Ok(verdict) => verdict,
+            Err(error) => Err(EngineError::Store(Box::new(error))),
+        };
+        remember(inner, &self.app, &service, "").await;
+        let outcome = verdict.as_ref().map_or_else(ToString::to_string, |()| "everything was replaced".to_owned());
+        let details = [("service", self.member.to_string()), ("outcome", outcome)];
+        inner.record_activity(&self.app, "service", "restore", &details).await;
+        verdict
+    }
+}
+
+// === what a daemon that ended in the middle leaves behind
+
+fn key(app: &AppName, service: &ServiceName) -> String {
+    format!("restoring/{app}/{service}")
+}
+
+/// Notes since when contents are replaced; empty when they are not.
+async fn remember(inner: &Inner, app: &AppName, service: &ServiceName, since: &str) {
+    // Without the note a killed daemon's successor does not tell of it, nothing worse.
+    if let Err(error) = inner.store.set_setting(&key(app, service), since).await {
+        tracing::warn!(%error, "a restore of {service} is not noted");
+    }
+}
+
+/// Tells, in the activity list, of restores that the last daemon did not see end.
+pub async fn tell_interrupted(inner: &Inner, app: &App) {
+    for service in app.record().services.iter().filter(|service| service.is_data) {
+        let since = inner.store.setting(&key(&app.name, &service.name)).await.ok().flatten();
+        let Some(since) = since.filter(|since| !since.is_empty()) else { continue };
+        let outcome = format!(
+            "unknown: the daemon ended during the one of {since}. It goes on within its member; if that ended too, \
+             the contents may be partly replaced: restore again"
+        );
+        let details = [("service", service.name.to_string()), ("outcome", outcome)];
+        inner.record_activity(&app.name, "service", "restore", &details).await;
+        remember(inner, &app.name, &service.name, "").await;
+    }
+}
