@@ -9,8 +9,10 @@ use super::{Book, Electorate, Planned, Wish};
 impl Electorate {
     pub(super) fn learn(&mut self, event: Event) {
         match event {
-            // The members elect: nobody is pinged, killed, copied or given a role.
+            // The members elect: nobody is pinged, killed, copied, given a role or vouched for.
             Event::Ticked
+            | Event::Vouched(_)
+            | Event::VouchKept { .. }
             | Event::Answered(_)
             | Event::Commanded { .. }
             | Event::Copied { .. }
