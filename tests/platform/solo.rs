@@ -40,7 +40,7 @@ fn a_cache_and_a_broker_keep_their_addresses_and_the_broker_its_messages() {
     publish(&platform, "second");
 
     platform.run(&["-A", APP, "down"]);
-    platform.run(&["-A", APP, "up", "-d", "--wait"]);
+    platform.up(folder.path(), APP);
     platform.settle(APP);
     assert_eq!((address(&platform, "cache"), address(&platform, "broker")), (cache, broker), "addresses stay");
     assert_eq!([consume(&platform), consume(&platform)], ["first", "second"]);
@@ -90,7 +90,7 @@ fn in_broker(platform: &Platform, words: &[&str]) -> Output {
     let url = text(&platform.service(APP, "broker")["address"]);
     let url = url.replace("127.0.0.1", &format!("broker.{APP}.dc.internal"));
     let (program, rest) = words.split_first().unwrap();
-    let url = format!("--url={url}/");
+    let url = format!("--url={url}");
     let mut all = vec!["-A", APP, "run", "broker", "--", program, &url];
     all.extend(rest);
     platform.try_run(&all)
