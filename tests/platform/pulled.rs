@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::docker::Engine;
-use crate::support::platform::Platform;
+use crate::support::platform::{Platform, sample};
 use crate::support::wait_for;
 use crate::turn;
 
@@ -14,7 +14,7 @@ const APP: &str = "pulled";
 const REPOSITORY: &str = "dotcloud-local-test/official";
 /// Nobody can have an image of this registry: the name is reserved for never being one.
 const NOWHERE: &str = "registry.invalid/official:1";
-const SOLR: &str = "solr:9";
+const OFFICIAL: [&str; 2] = ["solr:9", "cassandra:5"];
 
 /// Answers everybody with a file of its approot and its own settings.
 const SERVER: &str = r#"#!/usr/bin/perl
@@ -76,19 +76,36 @@ fn the_missing_image_is_explained(platform: &Platform, folder: &tempfile::TempDi
     assert!(!platform.run(&["-A", APP, "info"]).contains("other"), "nothing of it was begun");
 }
 
-/// Skipped, and said so, where there is no image of Solr and no registry to have it from.
+/// Skipped, and said so, where an image is absent and there is no registry to have it from.
 #[test]
-fn solr_indexes_and_finds() {
+fn solr_finds_what_it_indexed_and_cassandra_what_it_was_given() {
     let _turn = turn();
-    if !Engine::connect().has_image(SOLR) {
-        eprintln!("skipped: image absent: {SOLR}");
+    if let Some(absent) = OFFICIAL.iter().find(|image| !Engine::connect().has_image(image)) {
+        eprintln!("skipped: image absent: {absent}");
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("dotcloud.yml"), "search: {type: solr}\n").unwrap();
     let platform = Platform::new();
-    platform.up(folder.path(), APP);
+    platform.up(&sample("samples/official"), APP);
     platform.settle(APP);
+    let cql = |text: &str| {
+        platform.run(&[
+            "-A",
+            APP,
+            "run",
+            "table",
+            "--",
+            "cqlsh",
+            "-u",
+            "root",
+            "-p",
+            &platform.data(APP, "table").1,
+            "-e",
+            text,
+        ])
+    };
+    cql("CREATE KEYSPACE shop WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+    cql("CREATE TABLE shop.dishes (name text PRIMARY KEY); INSERT INTO shop.dishes (name) VALUES ('ramen')");
+    assert!(cql("SELECT * FROM shop.dishes").contains("ramen"));
     let (address, password) = platform.data(APP, "search");
     let login = ["--user", &format!("dotcloud:{password}")].map(str::to_owned);
     let url = format!("http://{address}/solr/collection1");
