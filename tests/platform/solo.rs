@@ -5,20 +5,20 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use crate::support::platform::{Platform, text};
+use crate::support::amqp::Publisher;
+use crate::support::platform::{Platform, copy_of, text};
 use crate::support::wait_for;
 use crate::turn;
 
 const APP: &str = "solo";
-const BUILD_FILE: &str = "cache: {type: memcached}\nbroker: {type: rabbitmq}\n";
+const SAMPLE: &str = "samples/solo";
 /// A broker takes its time to start on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[test]
 fn a_cache_and_a_broker_keep_their_addresses_and_the_broker_its_messages() {
     let _turn = turn();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("dotcloud.yml"), BUILD_FILE).unwrap();
+    let folder = copy_of(SAMPLE);
     let platform = Platform::new();
     let began = Instant::now();
     platform.up(folder.path(), APP);
@@ -40,7 +40,7 @@ fn a_cache_and_a_broker_keep_their_addresses_and_the_broker_its_messages() {
     publish(&platform, "second");
 
     platform.run(&["-A", APP, "down"]);
-    platform.run(&["-A", APP, "up", "-d", "--wait"]);
+    platform.up(folder.path(), APP);
     platform.settle(APP);
     assert_eq!((address(&platform, "cache"), address(&platform, "broker")), (cache, broker), "addresses stay");
     assert_eq!([consume(&platform), consume(&platform)], ["first", "second"]);
@@ -90,16 +90,16 @@ fn in_broker(platform: &Platform, words: &[&str]) -> Output {
     let url = text(&platform.service(APP, "broker")["address"]);
     let url = url.replace("127.0.0.1", &format!("broker.{APP}.dc.internal"));
     let (program, rest) = words.split_first().unwrap();
-    let url = format!("--url={url}/");
+    let url = format!("--url={url}");
     let mut all = vec!["-A", APP, "run", "broker", "--", program, &url];
     all.extend(rest);
     platform.try_run(&all)
 }
 
+/// Returns when the broker has the message on its disk.
 fn publish(platform: &Platform, body: &str) {
-    let body = format!("--body={body}");
-    let published = in_broker(platform, &["amqp-publish", "--persistent", "--routing-key=orders", &body]);
-    assert!(published.status.success(), "{published:?}");
+    let (address, password) = platform.data(APP, "broker");
+    Publisher::connect(address, &password).unwrap().publish("orders", body).unwrap();
 }
 
 fn consume(platform: &Platform) -> String {
@@ -111,8 +111,9 @@ fn consume(platform: &Platform) -> String {
 fn more_instances_are_refused(platform: &Platform, folder: &tempfile::TempDir) {
     let said = platform.refused(&["-A", APP, "scale", "cache=2"]);
     assert!(said.contains("\"cache\" cannot be scaled to 2: type memcached has no replication"), "{said}");
-    let file = format!("{BUILD_FILE}other: {{type: memcached, instances: 2}}\n");
-    std::fs::write(folder.path().join("dotcloud.yml"), file).unwrap();
+    let path = folder.path().join("dotcloud.yml");
+    let text = std::fs::read_to_string(&path).unwrap() + "other: {type: memcached, instances: 2}\n";
+    std::fs::write(path, text).unwrap();
     let said = platform.refused(&["-A", APP, "push", folder.path().to_str().unwrap()]);
     assert!(said.contains("\"other\" cannot have 2 instances: type memcached has no replication"), "{said}");
 }

@@ -108,6 +108,21 @@ impl Engine {
         self.runtime.block_on(self.docker.unpause_container(container)).is_ok()
     }
 
+    pub fn has_image(&self, image: &str) -> bool {
+        self.runtime.block_on(self.docker.inspect_image(image)).is_ok()
+    }
+
+    /// Gives an image one more name.
+    pub fn tag(&self, image: &str, repository: &str, tag: &str) {
+        let options = query::TagImageOptionsBuilder::default().repo(repository).tag(tag).build();
+        self.runtime.block_on(self.docker.tag_image(image, Some(options))).unwrap();
+    }
+
+    /// Takes a name from an image.
+    pub fn untag(&self, name: &str) {
+        let _ = self.runtime.block_on(self.docker.remove_image(name, None::<query::RemoveImageOptions>, None));
+    }
+
     pub fn objects(&self, home: &str) -> Objects {
         self.runtime.block_on(async {
             Objects {

@@ -3,6 +3,7 @@
 //! hand and MySQL. Not every program uses all of it.
 #![allow(dead_code)]
 
+pub mod amqp;
 pub mod docker;
 pub mod kept;
 pub mod ledger;
