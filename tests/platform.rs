@@ -36,6 +36,8 @@ mod offline;
 mod php;
 #[path = "platform/ports.rs"]
 mod ports;
+#[path = "platform/postgresql.rs"]
+mod postgresql;
 #[path = "platform/race.rs"]
 mod race;
 #[path = "platform/traffic.rs"]

@@ -146,7 +146,8 @@ pub fn first(service: &str, standings: &[Standing<'_>]) -> Opening {
         return Opening::Wait("waiting for the first member".to_owned());
     }
     let answers = |s: &Standing<'_>| s.running && s.report.is_some_and(|report| report.loading.is_none());
-    let holds_data = |s: &&Standing<'_>| s.report.is_some_and(|report| !report.empty || (report.position > 1 && !report.blank));
+    let holds_data =
+        |s: &&Standing<'_>| s.report.is_some_and(|report| !report.empty || (report.position > 1 && !report.blank));
     if let Some(holder) = standings.iter().find(holds_data) {
         return Opening::Stall(format!(
             "{service}.{} holds data but the store does not know which member was master: {}",

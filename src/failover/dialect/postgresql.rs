@@ -136,10 +136,10 @@ const PROMOTE: &str = "DO $$ BEGIN \
      FOR i IN 1..200 LOOP EXIT WHEN NOT pg_is_in_recovery(); PERFORM pg_sleep(0.002); END LOOP; \
      END IF; END $$";
 
-/// Process 1 of the container is the server: as `pg_ctl stop --mode=fast` does.
+/// As `pg_ctl stop --mode=fast` does, from the server's own folder.
 const SHUT_DOWN: &str = "DO $$ BEGIN \
      IF NOT pg_is_in_recovery() THEN \
-     COPY (SELECT 1) TO PROGRAM 'kill -INT 1'; \
+     COPY (SELECT 1) TO PROGRAM 'kill -INT $(head -n 1 postmaster.pid)'; \
      PERFORM pg_sleep(2); \
      RAISE 'does not shut down'; \
      END IF; END $$";
