@@ -138,26 +138,22 @@ fn what_only_a_slave_held_is_set_aside(platform: &Platform) {
     master.call("CREATE TABLE orders (text VARCHAR(20))").unwrap();
     platform.settle(APP);
     let slave = platform.member(APP, "db", "slave");
-    let stray = "SELECT pg_promote(); SET synchronous_commit = local; INSERT INTO orders VALUES ('stray')";
-    // Its server may be ended before it answers.
-    let _ = platform.try_run(&[
-        "-A",
-        APP,
-        "run",
-        &format!("db.{}", slave.number),
-        "--",
-        "psql",
-        "-c",
-        "SELECT pg_promote()",
-        "-c",
-        stray.split_once("; ").unwrap().1,
-    ]);
+    let own = own(&slave);
+    platform.kill_daemon();
+    let mut behind = PostgreSql::connect(own, &password, PATIENCE).unwrap();
+    for statement in ["SELECT pg_promote()", "SET synchronous_commit = local", "INSERT INTO orders VALUES ('stray')"] {
+        behind.call(statement).unwrap();
+    }
+    platform.settle(APP);
+    let mut master = PostgreSql::connect(address, &password, PATIENCE).unwrap();
     master.call("INSERT INTO orders VALUES ('kept')").unwrap();
     wait_for("the slave holds what the master holds", LONG, || {
-        let mut behind = PostgreSql::connect(own(&slave), &password, PATIENCE).ok()?;
+        let mut behind = PostgreSql::connect(own, &password, PATIENCE).ok()?;
         (behind.rows("SELECT text FROM orders").ok()? == ["kept"]).then_some(())
     });
-    platform.settle(APP);
+    let place = format!("db.{}", slave.number);
+    let aside = in_member(platform, &place, &["sh", "-c", "cat /var/lib/postgresql/set-aside/*/template1.sql"]);
+    assert!(aside.contains("stray") && !aside.contains("kept"), "{aside}");
 }
 
 fn memory_reaches_the_server(platform: &Platform) {

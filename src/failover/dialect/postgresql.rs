@@ -85,8 +85,9 @@ impl Dialect for PostgreSql {
         Some(COPY_BEYOND)
     }
 
-    /// An error with which a server ends a connection. Clients that ask for TLS first take it as
-    /// "not now" and ask again without, unless they insist.
+    /// An error with which a server ends a connection, for a client that has sent its first message.
+    /// One that asks for TLS before that has to be told no (`N`) first: as an answer to the question
+    /// it takes an error for a failure and does not show the reason.
     fn refusal(&self, why: &str) -> Vec<u8> {
         let mut fields = Vec::new();
         for (field, text) in [('S', "FATAL"), ('V', "FATAL"), ('C', "57P03"), ('M', why)] {
@@ -174,7 +175,7 @@ const SERVER: &str = "SELECT pg_is_in_recovery() AS recovering, \
      log.oldest AS oldest, \
      CASE WHEN NOT pg_is_in_recovery() THEN \
        pg_read_file('pg_wal/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.history', true) END AS branches, \
-     CASE WHEN NOT pg_is_in_recovery() THEN NULL \
+     CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() IS NULL THEN NULL \
        WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() THEN 0 \
        ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END AS lag \
      FROM (SELECT max(left(name, 8)) AS timeline, min(right(name, 16)) AS oldest FROM pg_ls_waldir() \
