@@ -273,7 +273,7 @@ impl<'a> Fields<'a> {
         Some((hexadecimal(gigabytes)? << 32) + hexadecimal(file)? * self.number("segment")?)
     }
 
-    /// Lines of a timeline's history file: `1	0/903948	no recovery target specified`.
+    /// Lines of a timeline's history file: number, place and reason, parted by tabs.
     fn branches(&self, origin: &str) -> Vec<Branch> {
         let lines = self.text("branches").unwrap_or_default().lines().rev();
         lines.filter_map(|text| branch(origin, text)).take(BRANCHES).collect()
