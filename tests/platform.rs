@@ -46,6 +46,8 @@ mod offline;
 mod php;
 #[path = "platform/ports.rs"]
 mod ports;
+#[path = "platform/postgresql.rs"]
+mod postgresql;
 #[path = "platform/pulled.rs"]
 mod pulled;
 #[path = "platform/race.rs"]

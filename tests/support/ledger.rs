@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::mysql::MySql;
+use super::postgresql::PostgreSql;
 use super::redis::{Redis, Reply, is_set};
 
 /// A parked connection waits this long before the next is tried.
@@ -27,12 +28,15 @@ pub enum Database {
     Redis,
     /// One row each.
     MySql,
+    /// One row each.
+    PostgreSql,
 }
 
 /// A connection that writes numbers.
 pub enum Session {
     Redis(Redis, String),
     MySql(MySql, String),
+    PostgreSql(PostgreSql, String),
 }
 
 impl Database {
@@ -62,6 +66,10 @@ impl Ledger {
             mysql.call("CREATE DATABASE IF NOT EXISTS ledgers").unwrap();
             mysql.call(&format!("CREATE TABLE ledgers.{} (number INT PRIMARY KEY)", self.key)).unwrap();
         }
+        if self.database == Database::PostgreSql {
+            let mut postgresql = PostgreSql::connect(self.address, &self.password, PATIENCE).unwrap();
+            postgresql.call(&format!("CREATE TABLE {} (number INT PRIMARY KEY)", self.key)).unwrap();
+        }
     }
 
     pub fn at(&self, address: SocketAddr) -> Self {
@@ -76,6 +84,9 @@ impl Ledger {
             }
             Database::MySql => {
                 Session::MySql(MySql::connect(self.address, &self.password, PATIENCE)?, self.key.clone())
+            }
+            Database::PostgreSql => {
+                Session::PostgreSql(PostgreSql::connect(self.address, &self.password, PATIENCE)?, self.key.clone())
             }
         })
     }
@@ -92,6 +103,11 @@ impl Ledger {
                 let rows: std::collections::HashSet<usize> = rows.into_iter().collect();
                 Box::new(move |number| rows.contains(number))
             }
+            Session::PostgreSql(mut postgresql, key) => {
+                let rows = postgresql.rows(&format!("SELECT number FROM {key}")).unwrap();
+                let rows: std::collections::HashSet<usize> = rows.iter().map(|row| row.parse().unwrap()).collect();
+                Box::new(move |number| rows.contains(number))
+            }
         };
         acknowledged.iter().filter(|number| !kept(number)).count()
     }
@@ -105,6 +121,9 @@ impl Session {
                 matches!(redis.call(&["SETBIT", key, &number.to_string(), "1"]), Ok(Reply::Text(_)))
             }
             Self::MySql(mysql, key) => mysql.call(&format!("INSERT INTO ledgers.{key} VALUES ({number})")).is_ok(),
+            Self::PostgreSql(postgresql, key) => {
+                postgresql.call(&format!("INSERT INTO {key} VALUES ({number})")).is_ok()
+            }
         }
     }
 }

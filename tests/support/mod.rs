@@ -1,6 +1,6 @@
 //! What tests and benchmarks on real containers share: a platform of their own, the engine's
 //! view of it, a load, ledgers, Redis spoken by
-//! hand and MySQL. Not every program uses all of it.
+//! hand, MySQL and PostgreSQL. Not every program uses all of it.
 #![allow(dead_code)]
 
 pub mod amqp;
@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod load;
 pub mod mysql;
 pub mod platform;
+pub mod postgresql;
 pub mod redis;
 pub mod statistics;
 pub mod traffic;

@@ -85,8 +85,9 @@ impl Dialect for PostgreSql {
         Some(COPY_BEYOND)
     }
 
-    /// An error with which a server ends a connection. Clients that ask for TLS first take it as
-    /// "not now" and ask again without, unless they insist.
+    /// An error with which a server ends a connection, for a client that has sent its first message.
+    /// One that asks for TLS before that has to be told no (`N`) first: as an answer to the question
+    /// it takes an error for a failure and does not show the reason.
     fn refusal(&self, why: &str) -> Vec<u8> {
         let mut fields = Vec::new();
         for (field, text) in [('S', "FATAL"), ('V', "FATAL"), ('C', "57P03"), ('M', why)] {
@@ -136,10 +137,10 @@ const PROMOTE: &str = "DO $$ BEGIN \
      FOR i IN 1..200 LOOP EXIT WHEN NOT pg_is_in_recovery(); PERFORM pg_sleep(0.002); END LOOP; \
      END IF; END $$";
 
-/// Process 1 of the container is the server: as `pg_ctl stop --mode=fast` does.
+/// As `pg_ctl stop --mode=fast` does, from the server's own folder.
 const SHUT_DOWN: &str = "DO $$ BEGIN \
      IF NOT pg_is_in_recovery() THEN \
-     COPY (SELECT 1) TO PROGRAM 'kill -INT 1'; \
+     COPY (SELECT 1) TO PROGRAM 'kill -INT $(head -n 1 postmaster.pid)'; \
      PERFORM pg_sleep(2); \
      RAISE 'does not shut down'; \
      END IF; END $$";
@@ -174,7 +175,7 @@ const SERVER: &str = "SELECT pg_is_in_recovery() AS recovering, \
      log.oldest AS oldest, \
      CASE WHEN NOT pg_is_in_recovery() THEN \
        pg_read_file('pg_wal/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.history', true) END AS branches, \
-     CASE WHEN NOT pg_is_in_recovery() THEN NULL \
+     CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() IS NULL THEN NULL \
        WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() THEN 0 \
        ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END AS lag \
      FROM (SELECT max(left(name, 8)) AS timeline, min(right(name, 16)) AS oldest FROM pg_ls_waldir() \
@@ -272,7 +273,7 @@ impl<'a> Fields<'a> {
         Some((hexadecimal(gigabytes)? << 32) + hexadecimal(file)? * self.number("segment")?)
     }
 
-    /// Lines of a timeline's history file: `1	0/903948	no recovery target specified`.
+    /// Lines of a timeline's history file: number, place and reason, parted by tabs.
     fn branches(&self, origin: &str) -> Vec<Branch> {
         let lines = self.text("branches").unwrap_or_default().lines().rev();
         lines.filter_map(|text| branch(origin, text)).take(BRANCHES).collect()

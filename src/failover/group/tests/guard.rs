@@ -135,3 +135,42 @@ fn a_slave_that_still_applies_for_long_is_not_called_synchronized() {
         assert_eq!((status.sync, status.lag_seconds), (sync, Some(lag)));
     }
 }
+
+#[test]
+fn a_master_that_cannot_be_demoted_hands_over_by_ending() {
+    let mut stage = Stage::steady();
+    stage.group.config.demotes_live = false;
+    stage.tell(Event::SwitchoverAsked(Some(1)));
+    stage.front_obeys();
+    let paused = MemberReport { writable: false, ..master() };
+    let change = RoleChange::PauseWrites;
+    stage.tell(Event::Commanded { server: server(0), change, result: Ok(paused.clone()) });
+    stage.now += 1;
+    stage.report(0, paused.clone());
+    let told = stage.report(1, slave(true));
+    assert_eq!(told, [command(0, RoleChange::Follow(addr(1)))]);
+    stage.report(0, paused);
+    assert_eq!(stage.group.phase(), Phase::Fencing, "its word that it is paused is no fence");
+    let epoch = Epoch { number: 2, master: 1 };
+    assert_eq!(stage.tell(Event::Died(server(0))), [Action::Commit(epoch)]);
+    assert_eq!(stage.tell(Event::Committed(epoch, Ok(()))), [command(1, RoleChange::Promote)]);
+    let change = RoleChange::Promote;
+    stage.tell(Event::Commanded { server: server(1), change, result: Ok(master()) });
+    let recorded = stage.front_obeys();
+    assert!(
+        matches!(&recorded[..], [Action::Record(account), ..] if account.cause.contains("planned")),
+        "{recorded:?}"
+    );
+}
+
+#[test]
+fn a_member_beyond_its_master_becomes_a_copy_before_it_is_told_to_follow() {
+    use crate::failover::dialect::Branch;
+    let mut stage = Stage::steady();
+    stage.group.config.copy_beyond = Some(1_000);
+    let origin = Some("one".to_owned());
+    let branches = vec![Branch { history: "g".to_owned(), position: 5 }];
+    stage.report(0, MemberReport { origin: origin.clone(), branches, ..master() });
+    let returned = MemberReport { origin, history: "g".to_owned(), position: 6, ..MemberReport::default() };
+    assert_eq!(stage.report(1, returned), [command(1, RoleChange::CopyFrom(addr(0)))]);
+}
