@@ -139,8 +139,8 @@ fn is_in_the_receipt(report: &Value, receipt: &Value) {
 /// The latest of a service, as `activity` has it.
 fn last_receipt(platform: &Platform, service: &str) -> Value {
     let listed = platform.run(&["-A", APP, "activity", service, "--json"]);
-    let records = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let last = records.filter(|record| record["category"] == "failover").next_back();
+    let mut records = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let last = records.rfind(|record| record["category"] == "failover");
     last.unwrap_or_else(|| panic!("no failover in {listed}"))["receipt"].clone()
 }
 
