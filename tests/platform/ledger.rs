@@ -111,6 +111,7 @@ fn a_failover_without_a_ledger(platform: &Platform) {
     });
     assert!(receipt.get("lost").is_none() && receipt.get("acknowledged").is_none(), "{receipt}");
     let told = platform.run(&["-A", APP, "activity", "cache"]);
+    assert!(told.contains("books.cache.") && told.contains("role=cache.master"), "its instances' faults: {told}");
     assert!(told.contains("fenced") && told.contains("chosen because") && told.contains("by a ledger"), "{told}");
     assert!(!told.contains("books.db"), "of this service alone: {told}");
 }
