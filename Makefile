@@ -7,6 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 CARGO ?= cargo
 CORPUS ?=
 ROUNDS ?=
+ONLY ?=
 # Unset variables would be handed on as empty ones.
 rounds = $(if $(ROUNDS),ROUNDS=$(ROUNDS))
 bench = $(rounds) $(CARGO) bench --bench
@@ -61,8 +62,16 @@ corpus: ## Check real build files: make corpus CORPUS=<folder with expected.tsv>
 # --- benchmarks: each prints a table and writes target/bench/<name>.json; ROUNDS=n sets how often
 
 .PHONY: bench-failover
-bench-failover: setup ## 20 kills and 20 hangs of the Redis master under writes
-	$(bench) failover
+bench-failover: setup ## 20 kills, hangs and switchovers of each database's master under writes; ONLY=mysql for one
+	$(bench) failover -- $(ONLY)
+
+.PHONY: bench-lost
+bench-lost: setup ## Acknowledged writes lost over 50 kills of each database's master under load
+	$(bench) failover -- lost $(ONLY)
+
+.PHONY: bench-split-brain
+bench-split-brain: setup ## Writes that an old master accepts when it wakes up after another was promoted, 20 times each
+	$(bench) failover -- split-brain $(ONLY)
 
 .PHONY: bench-up
 bench-up: setup ## Warm `up --wait` of 4 www + 1 redis beside Docker Compose

@@ -25,7 +25,7 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let app = if args.all { None } else { Some(ctx.app()?) };
     let mut records = ctx.client.activity(app.as_ref().map(|app| app.as_str())).await?;
     if let Some(service) = &args.service {
-        records.retain(|record| record.details.get("service").is_some_and(|of| of == service.as_str()));
+        records.retain(|record| concerns(record, service));
     }
     if ctx.json {
         records.iter().for_each(|record| ctx.ui.json(record));
@@ -35,6 +35,12 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let rows: Vec<_> = std::iter::once(head).chain(records.iter().map(line)).collect();
     ctx.ui.print(with_receipts(&table(&rows), &records));
     Ok(0)
+}
+
+/// It happened to the service or to one of its instances.
+fn concerns(record: &ActivityRecord, service: &ServiceName) -> bool {
+    let named = record.details.get("service").and_then(serde_json::Value::as_str).unwrap_or_default();
+    named.split('.').next() == Some(service.as_str())
 }
 
 /// Puts what a failover's receipt says below its line.

@@ -126,7 +126,7 @@ impl Drop for Turn {
 impl Run {
     async fn keep(mut self) {
         let news = self.client.news.clone();
-        let last = match self.to_its_end().await {
+        let last = match self.conclude().await {
             Ok(report) => LedgerNews::Report(Box::new(report)),
             Err(why) => LedgerNews::Failed { why },
         };
@@ -135,11 +135,10 @@ impl Run {
         let _ = news.send(last).await;
     }
 
-    async fn to_its_end(&mut self) -> std::result::Result<LedgerReport, String> {
+    async fn conclude(&mut self) -> std::result::Result<LedgerReport, String> {
         let place = self.client.place.clone();
         let service = self.turn.service.clone();
-        let created = place.perform(LedgerStep::Create, PATIENCE).await;
-        created.map_err(|error| format!("cannot begin a ledger in {service}: {error}"))?;
+        self.begin(&place).await.map_err(|why| format!("cannot begin a ledger in {service}: {why}"))?;
         self.client.began = Instant::now();
         self.write().await;
         let lasted = self.client.began.elapsed();
@@ -155,6 +154,15 @@ impl Run {
             tracing::warn!(%error, %service, "a ledger could not be removed; {left}");
         }
         Ok(report)
+    }
+
+    /// Waits for a master, unless nobody wants the ledger any more.
+    async fn begin(&self, place: &Place) -> std::result::Result<(), String> {
+        tokio::select! {
+            created = place.perform(LedgerStep::Create, PATIENCE) => created.map(drop).map_err(|error| error.to_string()),
+            () = self.client.stop.cancelled() => Err("it was ended first".to_owned()),
+            () = self.client.news.closed() => Err("nobody listens".to_owned()),
+        }
     }
 
     /// Until the time is over, nobody listens, or no number is left.
