@@ -166,7 +166,7 @@ impl Vault {
     fn digests(&self) -> Digests {
         let both = |what: &str, ask: &dyn Fn(&str) -> String| {
             wait_for(what, PATIENCE, || {
-                let [master, slave] = ["master", "slave"].map(|role| ask(role));
+                let [master, slave] = ["master", "slave"].map(ask);
                 (master == slave && !master.is_empty()).then_some(master)
             })
         };
