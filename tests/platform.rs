@@ -26,6 +26,8 @@ mod life;
 mod live;
 #[path = "platform/memory.rs"]
 mod memory;
+#[path = "platform/mongodb.rs"]
+mod mongodb;
 #[path = "platform/mysql.rs"]
 mod mysql;
 #[path = "platform/nodejs.rs"]

@@ -6,6 +6,7 @@
 pub mod docker;
 pub mod ledger;
 pub mod load;
+pub mod mongo;
 pub mod mysql;
 pub mod platform;
 pub mod redis;
