@@ -53,7 +53,8 @@ impl Mongo {
 
     fn read_by(&self, preference: ReadPreference) -> BTreeSet<i64> {
         self.runtime.block_on(async {
-            let find = self.numbers().find(doc! {}).selection_criteria(SelectionCriteria::ReadPreference(preference));
+            let numbers = self.numbers();
+            let find = numbers.find(doc! {}).selection_criteria(SelectionCriteria::ReadPreference(preference));
             let mut cursor = find.await.unwrap();
             let mut found = BTreeSet::new();
             while cursor.advance().await.unwrap() {

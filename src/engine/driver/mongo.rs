@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(back.get("replicaSetId"), told.get("replicaSetId"));
         assert_eq!(back.get("ts"), told.get("ts"));
         assert_eq!(back.get("date"), told.get("date"));
-        assert_eq!(back.get_document("config").unwrap().get_i32("version"), Ok(5));
+        assert_eq!(back.get_document("config").unwrap().get_i32("version").unwrap(), 5);
     }
 
     #[test]
