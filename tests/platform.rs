@@ -36,6 +36,8 @@ mod live;
 mod mail;
 #[path = "platform/memory.rs"]
 mod memory;
+#[path = "platform/mongodb.rs"]
+mod mongodb;
 #[path = "platform/mysql.rs"]
 mod mysql;
 #[path = "platform/nodejs.rs"]

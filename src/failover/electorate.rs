@@ -37,6 +37,8 @@ pub struct Electorate {
     advertised: BTreeMap<u32, SocketAddr>,
     front: Front,
     reign: Option<Reign>,
+    /// The latest term that was ever heard of: claims of older ones are of the past.
+    floor: u64,
     loss: Option<Loss>,
     /// What a member is asked for and has not answered.
     pending: Option<(Server, Motion)>,
@@ -144,6 +146,7 @@ impl Electorate {
             advertised: BTreeMap::new(),
             front: Front::default(),
             reign: None,
+            floor: 0,
             loss: None,
             pending: None,
             answered: Moment::default(),

@@ -194,6 +194,25 @@ fn a_surplus_master_is_kept_alive_until_another_one_is() {
 }
 
 #[test]
+fn a_surplus_voter_lives_until_the_others_do_without_it() {
+    let mut world = observed(vec![
+        container("db.0", Purpose::Pod, 0, RUNNING),
+        container("db.0", Purpose::Member, 0, RUNNING),
+        container("db.1", Purpose::Pod, 0, RUNNING),
+        container("db.1", Purpose::Member, 0, KILLED),
+    ]);
+    let group = GroupBrief { settled: true, master: Some(0), bound: [0, 1].into(), brisk: false };
+    let desired =
+        Desired { up: true, services: vec![service("db", 1, DesiredKind::Data { group })], ..Desired::default() };
+    assert_snapshot!(text(&desired, &world), @r"
+    start the server of db.1 again: it was killed
+    db.1 waits: its number is scaled away, and the others agree to do without it first
+    ");
+    world.app.containers[3].state = RUNNING;
+    assert_snapshot!(text(&data(1, false, Some(0)), &world), @"discard db.1 with its data: db is scaled to 1");
+}
+
+#[test]
 fn an_instance_that_lost_its_network_is_replaced() {
     let mut world = observed(vec![container("www.0", Purpose::Code, 1, RUNNING)]);
     world.app.containers[0].ip = None;

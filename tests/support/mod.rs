@@ -8,6 +8,7 @@ pub mod docker;
 pub mod kept;
 pub mod ledger;
 pub mod load;
+pub mod mongo;
 pub mod mysql;
 pub mod platform;
 pub mod postgresql;

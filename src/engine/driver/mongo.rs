@@ -108,3 +108,43 @@ fn reply(answer: &Document) -> Reply {
 fn json(value: &Bson) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{DateTime, Timestamp, doc, oid::ObjectId};
+
+    use super::*;
+
+    /// What a server said of its configuration is told back to it, changed: no type may get lost.
+    #[test]
+    fn documents_survive_the_way_through_json() {
+        let told = doc! {
+            "config": { "version": 5_i32, "term": 3_i64, "members": [{ "_id": 0_i32, "priority": 1.0, "votes": 1_i32 }] },
+            "replicaSetId": ObjectId::from_bytes([7; 12]),
+            "ts": Timestamp { time: 1_732_259_000, increment: 2 },
+            "date": DateTime::from_millis(1_732_259_000_123),
+        };
+        let Reply::Text(text) = reply(&told) else { panic!() };
+        assert!(text.contains(r#""$timestamp":{"t":1732259000,"i":2}"#), "{text}");
+        assert!(text.contains(r#""version":5"#) && text.contains(r#""term":3"#), "{text}");
+        let back: Document = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.get("replicaSetId"), told.get("replicaSetId"));
+        assert_eq!(back.get("ts"), told.get("ts"));
+        assert_eq!(back.get("date"), told.get("date"));
+        assert_eq!(back.get_document("config").unwrap().get_i32("version").unwrap(), 5);
+    }
+
+    #[test]
+    fn a_write_that_is_refused_inside_an_answer_is_an_error() {
+        let answer =
+            doc! { "ok": 1.0, "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
+        let Reply::Error(error) = reply(&answer) else { panic!() };
+        assert!(error.contains("waiting for replication timed out"), "{error}");
+    }
+
+    #[test]
+    fn documents_of_a_cursor_are_a_list() {
+        let answer = doc! { "cursor": { "id": 0_i64, "ns": "a.b", "firstBatch": [{ "_id": 4_i64 }] }, "ok": 1.0 };
+        assert_eq!(reply(&answer), Reply::List(vec![Reply::Text(r#"{"_id":4}"#.to_owned())]));
+    }
+}

@@ -302,3 +302,52 @@ fn an_instance_that_was_scaled_away_is_not_listened_for() {
     let why = TcpState::Refused { why: "svc is scaled to 1".to_owned() };
     assert_eq!(states(&record, Vec::new(), &[])[1], why);
 }
+
+// === members of data services ===
+
+/// Three members of a set, of which `leaving` more are still there.
+fn members(leaving: u32) -> (AppRecord, ObservedApp) {
+    let mut record = record("mongodb", "", 3 + leaving);
+    record.subnet = Some("10.201.7.0/24".to_owned());
+    let service = &mut record.services[0];
+    (service.is_data, service.serving, service.password) = (true, None, Some("pw".to_owned()));
+    service.instances = 3;
+    let pod = |index: u32| ObservedContainer {
+        identity: Identity { purpose: Purpose::Pod, ..container(index, 0, RunState::Running).identity },
+        ..container(index, 0, RunState::Running)
+    };
+    (record, ObservedApp { containers: (0..3 + leaving).map(pod).collect(), ..ObservedApp::default() })
+}
+
+#[test]
+fn members_are_listed_by_addresses_that_are_the_same_everywhere() {
+    let (record, _) = members(0);
+    let service = &record.services[0];
+    let numbers = service.custom_fronts["member"].clone();
+    let catalog = catalog();
+    let data = catalog.get("mongodb").unwrap().data.as_ref().unwrap();
+    let hosts: Vec<String> = numbers.iter().map(|number| format!("10.201.7.1:{number}")).collect();
+    let url = environment::data_url(&record, data, service, "127.0.0.1");
+    assert_eq!(url, format!("mongodb://root:pw@{}/?replicaSet=dotcloud", hosts.join(",")));
+    assert_eq!(environment::told_fronts(&record, &catalog), numbers.into_iter().collect());
+}
+
+#[test]
+fn a_member_that_leaves_is_reached_until_it_is_gone() {
+    let (record, observed) = members(2);
+    let numbers = record.services[0].custom_fronts["member"].clone();
+    let catalog = catalog();
+    let routes = super::members::routes(&record, &catalog, &observed);
+    let leads = |number: &u16| match &routes.get(number)?.state {
+        TcpState::Instance(backend) => Some(backend.addr.to_string()),
+        _ => None,
+    };
+    assert!(numbers.iter().all(|number| leads(number).is_some_and(|addr| addr.ends_with(":27017"))), "{routes:?}");
+    let gateway = Some(("10.201.7.1".parse().unwrap(), Peers::All));
+    assert_eq!(super::members::listeners(&record, &catalog, &observed, gateway).len(), 10);
+    let gone = ObservedApp { containers: observed.containers[..2].to_vec(), ..ObservedApp::default() };
+    assert_eq!(super::members::listeners(&record, &catalog, &gone, gateway).len(), 6);
+    let routes = super::members::routes(&record, &catalog, &gone);
+    assert_eq!(routes[&numbers[2]].state, TcpState::Gated, "it is to come back");
+    assert!(!routes.contains_key(&numbers[3]));
+}

@@ -8,6 +8,7 @@ use super::{Electorate, Entry, Loss, Reign};
 
 impl Electorate {
     pub(super) fn lead(&mut self) {
+        self.floor = self.floor.max(self.latest_term());
         if let Some(cause) = self.lost() {
             self.lose(cause);
         }
@@ -41,14 +42,13 @@ impl Electorate {
 
     /// The member that accepts writes by the latest election.
     fn elected(&self) -> Option<(Server, u64)> {
-        let latest = self.latest_term();
         let claims = self.members.values().filter_map(|member| {
             let life = member.life.as_ref().filter(|life| life.misses < self.config.misses)?;
             let report = life.report.as_ref().filter(|report| report.writable)?;
             Some((life.server, report.ballot.as_ref()?.term))
         });
         // An older claim is of one who has not heard yet that it was replaced.
-        claims.max_by_key(|(_, term)| *term).filter(|(_, term)| *term >= latest)
+        claims.max_by_key(|(_, term)| *term).filter(|(_, term)| *term >= self.floor)
     }
 
     fn lose(&mut self, cause: String) {

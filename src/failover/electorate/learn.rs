@@ -17,7 +17,10 @@ impl Electorate {
             | Event::Commanded { .. }
             | Event::Copied { .. }
             | Event::KillFailed { .. } => {}
-            Event::Loaded(Ok(epoch)) => self.book = Book::Read(epoch),
+            Event::Loaded(Ok(epoch)) => {
+                self.floor = self.floor.max(epoch.map_or(0, |epoch| epoch.number));
+                self.book = Book::Read(epoch);
+            }
             Event::Loaded(Err(why)) => {
                 self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) };
             }

@@ -131,7 +131,8 @@ impl Electorate {
         let (Some((id, host)), Some(server)) = (host, first.and_then(|first| self.server(first))) else {
             return self.wait("the members' addresses are not open yet".to_owned());
         };
-        self.stalled = false;
+        // Its terms begin anew.
+        (self.stalled, self.floor) = (false, 0);
         self.ask_of(server, Motion::Found(SetMember { id, host, votes: true }));
     }
 

@@ -26,15 +26,28 @@ pub struct Daemon {
     pub epoch: Option<Epoch>,
     /// Where the front leads: member and term.
     open: Option<(SocketAddr, u64)>,
+    latest: u64,
     /// Something was asked of a member and not answered.
-    asked: Option<Motion>,
+    asked: Option<(Server, Motion)>,
     pub switches: usize,
+    /// Discards whoever is in excess, as if votes did not matter.
+    pub careless: bool,
 }
 
 impl Daemon {
     pub fn new(random: fastrand::Rng, epoch: Option<Epoch>) -> Self {
         let group = Electorate::new(Config::new("db"));
-        Self { group, random, things: Vec::new(), epoch, open: None, asked: None, switches: 0 }
+        Self {
+            group,
+            random,
+            things: Vec::new(),
+            epoch,
+            open: None,
+            latest: 0,
+            asked: None,
+            switches: 0,
+            careless: false,
+        }
     }
 
     pub fn kill(&mut self, world: &mut World, index: u32) {
@@ -111,7 +124,7 @@ impl Daemon {
     }
 
     fn tell(&mut self, world: &mut World, event: Event) {
-        if let Event::Carried { .. } | Event::Died(_) = event {
+        if let Event::Carried { .. } = event {
             self.asked = None;
         }
         let now = Moment(Duration::from_millis(world.now));
@@ -134,13 +147,18 @@ impl Daemon {
             }
             Action::Open { order, master, epoch } => {
                 self.switches += 1;
+                if self.latest > epoch {
+                    world.breaks(format!("the front goes back from term {} to {epoch}", self.latest));
+                }
+                self.latest = epoch;
                 world.tell(format!("the front leads to {master} in term {epoch}"));
                 self.open = Some((master, epoch));
                 self.later(now, 1, 20, Thing::Tell(Event::FrontMoved(order)));
             }
             Action::Ask { server, asked } => self.later(now, 1, 30, Thing::Asked(server, asked)),
             Action::Carry { server, motion } => {
-                if let Some(other) = self.asked.replace(motion.clone()) {
+                let asked = self.asked.replace((server, motion.clone()));
+                if let Some((_, other)) = asked.filter(|(server, _)| runs(world, *server)) {
                     world.breaks(format!("{motion:?} is asked while {other:?} is not answered"));
                 }
                 self.later(now, 1, 40, Thing::Carried(server, motion));
@@ -163,7 +181,8 @@ impl Daemon {
         let master = status.epoch.map(|epoch| epoch.master);
         let excess: Vec<u32> = world.nodes.keys().copied().filter(|index| *index >= world.wanted).collect();
         for index in excess.iter().copied() {
-            if status.settled && master != Some(index) && !status.bound.contains(&index) {
+            let free = status.settled && !status.bound.contains(&index);
+            if master != Some(index) && (free || self.careless) {
                 if let Some(incarnation) = world.nodes[&index].incarnation {
                     self.things.push((world.now, Thing::Tell(Event::Died(Server { index, incarnation }))));
                 }
