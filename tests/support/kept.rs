@@ -117,7 +117,11 @@ impl Kind {
     }
 
     fn on_master(&self, platform: &Platform, app: &str, command: &[&str]) {
-        let place = format!("{}.{}", self.name, platform.member(app, self.name, "master").number);
+        let place = wait_for(&format!("{} has a master", self.name), Duration::from_secs(60), || {
+            let info = platform.service(app, self.name);
+            let master = info["group"]["members"].as_array()?.iter().find(|member| member["role"] == "master")?;
+            Some(format!("{}.{}", self.name, master["instance_id"]))
+        });
         platform.run(&[&["-A", app, "run", &place, "--"], command].concat());
     }
 }
