@@ -37,10 +37,14 @@ runs() { [ -e "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/nul
 gone() { ! runs "$1"; }
 
 end() { # signal
-    local pid
+    local pid containerd
     pid=$(cat "$folder/docker.pid")
+    containerd=$(cat "$folder/exec/containerd/containerd.pid" 2>/dev/null || echo 0)
     kill "-$1" "$pid"
     await "the engine ended" gone "$pid"
+    # It dies with the engine. The next engine would take one that is about to, or that nobody has
+    # asked for its exit code yet, for a healthy one.
+    await "its containerd ended" test ! -e "/proc/$containerd"
     # The next one does not start where a pidfile names a process that another program may have now.
     rm -f "$folder/docker.pid"
 }

@@ -1,6 +1,6 @@
 //! `dotcloud scale`: more or fewer instances, more or less memory.
 
-use crate::api::types::Wish;
+use crate::api::types::{Service, Wish};
 use crate::model::{Memory, ServiceName};
 
 use super::follow::{self, Deadline};
@@ -47,10 +47,15 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     if !args.no_wait {
         Deadline::after(Some(args.timeout)).bound(&app, ctx, follow::ready(&app, ctx)).await?;
     }
+    let services = ctx.client.services(app.as_str()).await?;
+    let (overtaken, done): (Vec<_>, Vec<_>) = args.wishes.iter().partition(|change| change.is_overtaken(&services));
+    for change in overtaken {
+        ctx.ui.warning(format!("{change} holds no longer: another command changed it meanwhile"));
+    }
     if ctx.json {
-        ctx.ui.json(&serde_json::json!({ "application": app, "notes": notes, "services": ctx.client.services(app.as_str()).await? }));
-    } else {
-        let done: Vec<String> = args.wishes.iter().map(Change::to_string).collect();
+        ctx.ui.json(&serde_json::json!({ "application": app, "notes": notes, "services": services }));
+    } else if !done.is_empty() {
+        let done: Vec<String> = done.into_iter().map(Change::to_string).collect();
         ctx.ui.success(format!("Successfully scaled {app} to {}", done.join(" ")));
     }
     Ok(0)
@@ -82,6 +87,13 @@ fn rounded(memory: Memory) -> Memory {
 }
 
 impl Change {
+    /// Whether the service has another number of instances than was asked for: of two who scale at
+    /// once the later one is heeded.
+    fn is_overtaken(&self, services: &[Service]) -> bool {
+        let To::Instances(count) = self.to else { return false };
+        services.iter().any(|service| service.name == self.service.as_str() && service.instance_count != count)
+    }
+
     fn announcement(&self) -> String {
         match self.to {
             To::Instances(count) => format!("Changing instances of {} to {count}", self.service),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
@@ -45,8 +46,11 @@ impl Engine {
     }
 
     /// Returns when containers, network, volumes, images and records are gone.
+    ///
+    /// # Errors
+    /// When the runtime does not answer; then nothing was changed.
     pub async fn destroy(&self, app: &AppName) -> Result<()> {
-        let app = self.inner().app(app)?;
+        let app = self.reachable_app(app).await?;
         let doom = |record: &mut AppRecord| {
             record.doomed = true;
             Ok(())
@@ -57,8 +61,11 @@ impl Engine {
     }
 
     /// Returns when the service's containers and data are gone.
+    ///
+    /// # Errors
+    /// When the runtime does not answer; then nothing was changed.
     pub async fn destroy_service(&self, app: &AppName, service: &ServiceName) -> Result<()> {
-        let app = self.inner().app(app)?;
+        let app = self.reachable_app(app).await?;
         let doom = |record: &mut AppRecord| {
             let missing = || EngineError::NotFound(format!("The service \"{service}\" does not exist."));
             record.service_mut(service).ok_or_else(missing)?.doomed = true;
@@ -71,8 +78,11 @@ impl Engine {
     }
 
     /// Removes containers and network; with `volumes` the data too. Returns when they are gone.
+    ///
+    /// # Errors
+    /// When the runtime does not answer; then nothing was changed.
     pub async fn down(&self, app: &AppName, volumes: bool) -> Result<()> {
-        let app = self.inner().app(app)?;
+        let app = self.reachable_app(app).await?;
         let stop = |record: &mut AppRecord| {
             record.up = false;
             record.discard_data = volumes;
@@ -87,6 +97,14 @@ impl Engine {
             status.version >= version && empty && (!volumes || observed.volumes.is_empty())
         })
         .await
+    }
+
+    /// The application, when the runtime answers: else whoever waits for something to be removed
+    /// would wait without a word for as long as it does not.
+    async fn reachable_app(&self, app: &AppName) -> Result<Arc<App>> {
+        let app = self.inner().app(app)?;
+        self.inner().runtime.observe(&app.name).await?;
+        Ok(app)
     }
 
     /// Starts a stack that is `down` again, without a build. Returns at once.

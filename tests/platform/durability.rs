@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -22,14 +23,18 @@ const KILLS: usize = 20;
 const PORTIONS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What happens, in words and in deed.
+type Event = (&'static str, fn(&Kept));
+
 #[test]
 fn content_and_acknowledged_writes_survive_users_and_fate() {
     let _turn = turn();
     let kept = Kept::start();
-    let events: [(&str, fn(&Kept)); 7] = [
+    let events: [Event; 8] = [
         ("push", pushed),
         ("memory", given_memory),
         ("scale 1 -> 2 -> 3 -> 1 -> 2", scaled),
+        ("two scale at once", two_scale_at_once),
         ("restart", restarted),
         ("kill -9 of the daemon", daemon_killed),
         ("20 random kills", struck),
@@ -142,6 +147,23 @@ fn scaled(kept: &Kept) {
         kept.wait_for_writes("scaled");
         kept.is_complete(&format!("scale to {count}"));
     }
+}
+
+/// The later one is heeded, and the earlier one says so.
+fn two_scale_at_once(kept: &Kept) {
+    let name = KINDS[0].name;
+    let wish = |count: u32| format!("{name}={count}");
+    let mut first = kept.platform.command(&["-A", APP, "scale", &wish(3)]);
+    let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the first wish is accepted", PATIENCE, || {
+        (kept.platform.service(APP, name)["instance_count"] == 3).then_some(())
+    });
+    kept.run(&["scale", &wish(2)]);
+    let output = first.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("another command changed it") && !said.contains("Successfully"), "{said}");
+    kept.is_complete("two scale at once");
+    assert_eq!(kept.platform.service(APP, name)["instance_count"], 2);
 }
 
 fn restarted(kept: &Kept) {

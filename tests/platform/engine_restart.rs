@@ -44,6 +44,9 @@ fn the_failure_is_told(kept: &Kept) {
         let holds = kept.platform.json(&["-A", APP, "info"])["holds"].to_string();
         holds.contains("docker.sock").then_some(())
     });
+    // What cannot be done is refused at once, and not done later.
+    let down = kept.platform.try_run(&["-A", APP, "down"]);
+    assert_eq!(down.status.code(), Some(4), "{down:?}");
 }
 
 fn engine(command: &str) {

@@ -1,11 +1,13 @@
 //! Content that has to survive: how each type of data service is filled, and read back in order.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::ledger::{Database, Ledger};
 use super::platform::Platform;
+use super::wait_for;
 
 /// One type of data service. Commands run in a member, as `dotcloud run` does it.
 #[derive(Debug)]
@@ -96,7 +98,16 @@ impl Kind {
         let info = platform.service(app, self.name);
         let members = info["group"]["members"].as_array().cloned().unwrap_or_default();
         let numbers = members.iter().map(|member| member["instance_id"].as_u64().unwrap());
-        numbers.map(|number| (number, digest(&self.run(platform, app, number, self.dump)))).collect()
+        numbers.map(|number| (number, self.digest(platform, app, number))).collect()
+    }
+
+    /// A busy machine makes servers look hung, and such a one is replaced: it is asked again.
+    fn digest(&self, platform: &Platform, app: &str, number: u64) -> String {
+        let place = format!("{}.{number}", self.name);
+        wait_for(&format!("{place} prints its content"), Duration::from_secs(60), || {
+            let printed = platform.try_run(&[&["-A", app, "run", &place, "--"], self.dump].concat());
+            printed.status.success().then(|| digest(&printed.stdout))
+        })
     }
 
     /// Where numbered writes are counted.
@@ -106,18 +117,18 @@ impl Kind {
     }
 
     fn on_master(&self, platform: &Platform, app: &str, command: &[&str]) {
-        let master = platform.member(app, self.name, "master").number;
-        self.run(platform, app, master, command);
-    }
-
-    fn run(&self, platform: &Platform, app: &str, number: u64, command: &[&str]) -> String {
-        let place = format!("{}.{number}", self.name);
-        platform.run(&[&["-A", app, "run", &place, "--"], command].concat())
+        let place = wait_for(&format!("{} has a master", self.name), Duration::from_secs(60), || {
+            let info = platform.service(app, self.name);
+            let master = info["group"]["members"].as_array()?.iter().find(|member| member["role"] == "master")?;
+            Some(format!("{}.{}", self.name, master["instance_id"]))
+        });
+        platform.run(&[&["-A", app, "run", &place, "--"], command].concat());
     }
 }
 
 /// Of what was printed; nothing printed is no content.
-fn digest(content: &str) -> String {
-    assert!(content.lines().count() >= 10_000, "the content is incomplete: {} lines", content.lines().count());
-    Sha256::digest(content.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+fn digest(content: &[u8]) -> String {
+    let lines = content.iter().filter(|byte| **byte == b'\n').count();
+    assert!(lines >= 10_000, "the content is incomplete: {lines} lines");
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
