@@ -45,6 +45,7 @@ impl Database {
         match kind {
             "redis" => Some(Self::Redis),
             "mysql" => Some(Self::MySql),
+            "postgresql" => Some(Self::PostgreSql),
             _ => None,
         }
     }
@@ -54,6 +55,7 @@ impl Database {
         match self {
             Self::Redis => 6379,
             Self::MySql => 3306,
+            Self::PostgreSql => 5432,
         }
     }
 }

@@ -69,7 +69,10 @@ impl Connection {
             // Its client logs in by itself.
             Protocol::Mongo => return Ok(Self::Mongo(Mongo::open(addr, &dialect.login(password)).await?)),
         };
-        let replies = connection.round_trip(&dialect.login(password)).await?;
+        // What follows the login there is for the controller alone: its writes wait for nobody.
+        let sessions_own = matches!(connection, Self::Sql(_) | Self::Postgres(_));
+        let words = if login.is_some() && sessions_own { Vec::new() } else { dialect.login(password) };
+        let replies = connection.round_trip(&words).await?;
         match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
             Some(Reply::Error(error)) => Err(ConnectError::Login(error)),
             _ => Ok(connection),

@@ -352,7 +352,7 @@ fn an_older_claim_is_not_followed_even_when_the_newer_primary_is_gone() {
     let mut walk = Walk::three();
     let config = set(5, &[(0, true), (1, true), (2, true)]);
     let actions = walk.reported(2, report(Primary, 4, Some(config)));
-    assert!(actions.contains(&Action::Open { order: 3, master: addr(2), epoch: 4 }), "{actions:?}");
+    assert!(actions.contains(&Action::Open { order: 3, master: addr(2), epoch: 4, acks: None }), "{actions:?}");
     // Nobody else has told of term 4, and what db.0 said last is that it is the primary of term 3.
     assert_eq!(walk.tell(Event::Died(server(2))), [Action::Gate { order: 4 }]);
     assert!(walk.group.status().members.iter().all(|member| member.role != Role::Master));
