@@ -59,6 +59,16 @@ impl Dialect for Redis {
         };
         words.iter().map(|text| ServerCommand::words(text)).collect()
     }
+
+    fn tune(&self, memory: u64) -> Vec<ServerCommand> {
+        self.tune_holding(memory, 0)
+    }
+
+    /// Three quarters: the rest is for buffers of clients and slaves, and for what is written to
+    /// while a copy is on its way. Never less than it holds, which would refuse every write.
+    fn tune_holding(&self, memory: u64, used: u64) -> Vec<ServerCommand> {
+        vec![ServerCommand::words(&format!("CONFIG SET maxmemory {}", (memory / 4 * 3).max(used)))]
+    }
 }
 
 fn read_info(info: &str) -> Result<MemberReport, ReadError> {

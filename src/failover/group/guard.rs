@@ -38,7 +38,7 @@ impl Group {
         let lately = life.followed.is_some_and(|at| self.now.since(at) < self.config.guard_limit);
         let upstream = report.and_then(|report| report.upstream);
         let ours = upstream.is_some() && upstream == self.reign.as_ref().map(|reign| reign.addr);
-        report.is_some() && if already || self.phase == Repointing { lately } else { ours && life.follows() }
+        report.is_some() && if already || self.phase == Repointing { lately } else { lately && ours && life.follows() }
     }
 
     /// Why writes that should wait for a slave do not.
