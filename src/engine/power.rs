@@ -2,7 +2,7 @@
 
 use crate::faults::{Aim, Place};
 use crate::model::observed::{ObservedContainer, Purpose};
-use crate::model::{AppName, InstanceName};
+use crate::model::{AppName, InstanceName, SyncState};
 
 use super::app::{Absence, App};
 use super::execute::{DRAIN, GRACE_SECONDS, take_out};
@@ -26,12 +26,15 @@ impl Engine {
         let instance = &server.identity.instance;
         let restarted = if server.identity.purpose == Purpose::Member {
             app.groups.plan_restart(&instance.service, instance.index).await;
-            self.stop_and_start(server).await
+            // Who does not answer may not listen to signals yet either, as the first process of a
+            // container that starts; its data outlives any end.
+            let grace = if answers(app, instance) { GRACE_SECONDS } else { 0 };
+            self.stop_and_start(server, grace).await
         } else {
             // A change that goes live meanwhile would lose its agent, and put the instance back.
             let _quiet = app.live.quiet().await;
             take_out(self.inner(), app, &server.id, Absence::ForGood, DRAIN).await;
-            let restarted = self.stop_and_start(server).await;
+            let restarted = self.stop_and_start(server, GRACE_SECONDS).await;
             app.set_leaving(&server.id, None);
             restarted
         };
@@ -53,10 +56,17 @@ impl Engine {
         }
     }
 
-    async fn stop_and_start(&self, server: &ObservedContainer) -> Result<()> {
-        self.inner().runtime.stop(&server.id, GRACE_SECONDS).await?;
+    async fn stop_and_start(&self, server: &ObservedContainer, grace: u32) -> Result<()> {
+        self.inner().runtime.stop(&server.id, grace).await?;
         Ok(self.inner().runtime.restart(&server.id).await?)
     }
+}
+
+/// Whether a member was heard lately.
+fn answers(app: &App, instance: &InstanceName) -> bool {
+    let status = app.status.borrow();
+    let members = status.groups.get(&instance.service).into_iter().flat_map(|group| &group.members);
+    members.into_iter().any(|member| member.index == instance.index && member.sync != SyncState::Down)
 }
 
 fn slave(app: &App, aim: &Aim) -> Result<InstanceName> {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::catalog::{Count, ServiceType};
 use crate::model::observed::{ObservedContainer, Purpose, RunState};
-use crate::model::{AppName, Memory};
+use crate::model::{AppName, InstanceName, Memory};
 use crate::store::{AppRecord, ServiceRecord};
 
 use super::app::App;
@@ -84,8 +84,15 @@ impl Engine {
     async fn check_use(&self, app: &App, wishes: &[ScaleWish]) -> Result<()> {
         for (container, memory) in affected(app, wishes) {
             let used = self.inner().runtime.memory_used(&container.id).await?;
+            let instance = &container.identity.instance;
+            // A quarter is a server's own, beside its data.
+            let shrinks = container.memory.is_none_or(|limit| memory < limit);
+            if let Some(held) = held(app, instance).filter(|held| shrinks && *held > memory.bytes() / 4 * 3) {
+                let held = Memory::from_bytes(held);
+                let text = format!("{instance} holds {held} of data now: a limit of {memory} leaves no room for it.");
+                return Err(EngineError::Invalid(text));
+            }
             if used > memory.bytes() {
-                let instance = &container.identity.instance;
                 let used = Memory::from_bytes(used);
                 let text = format!("{instance} uses {used} now: a limit of {memory} would kill it.");
                 return Err(EngineError::Invalid(text));
@@ -166,6 +173,13 @@ fn described(wish: &ScaleWish) -> impl Iterator<Item = (&'static str, String)> {
     let instances = wish.instances.map(|count| ("instances", count.to_string()));
     let memory = wish.memory.map(|memory| ("memory", memory.bytes().to_string()));
     [instances, memory].into_iter().flatten()
+}
+
+/// What a member says that it holds, in bytes.
+fn held(app: &App, instance: &InstanceName) -> Option<u64> {
+    let status = app.status.borrow();
+    let members = &status.groups.get(&instance.service)?.members;
+    members.iter().find(|member| member.index == instance.index)?.used_memory
 }
 
 /// Running containers whose limit a wish changes.

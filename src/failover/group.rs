@@ -88,6 +88,8 @@ struct Reign {
     position: u64,
     /// Its latest positions and when they were heard, oldest first.
     heard: VecDeque<(Moment, u64)>,
+    /// The same from the beginning, with longer steps.
+    path: VecDeque<(Moment, u64)>,
     opened: Moment,
     /// When its process was found dead.
     ended: Option<Moment>,
@@ -221,10 +223,7 @@ impl Group {
 
     /// What is known of the members, counting only reports asked for at or after `fresh`.
     fn standings(&self, fresh: Moment) -> Vec<Standing<'_>> {
-        self.members
-            .values()
-            .map(|member| self.standing(member, fresh))
-            .collect()
+        self.members.values().map(|member| self.standing(member, fresh)).collect()
     }
 
     fn standing<'a>(&'a self, member: &'a Member, fresh: Moment) -> Standing<'a> {
@@ -244,7 +243,14 @@ impl Group {
         let (doubt, witnessed) = (self.doubt(), self.waits());
         if let Some(reign) = &self.reign {
             let histories = reign.histories.iter().map(String::as_str).collect();
-            return Some(Basis { upstream: reign.addr, histories, position: reign.position, doubt, witnessed, service });
+            return Some(Basis {
+                upstream: reign.addr,
+                histories,
+                position: reign.position,
+                doubt,
+                witnessed,
+                service,
+            });
         }
         let upstream = self.members.get(&self.epoch()?.master)?.addr;
         Some(Basis { upstream, histories: BTreeSet::new(), position: 0, doubt, witnessed, service })

@@ -1,7 +1,10 @@
 //! Memory limits are applied to running processes.
 
+use std::time::Duration;
+
 use crate::support::docker::Engine;
 use crate::support::platform::{Platform, sample};
+use crate::support::wait_for;
 use crate::turn;
 
 const MIB: i64 = 1024 * 1024;
@@ -49,4 +52,30 @@ fn limit_inside(platform: &Platform, instance: &str) -> i64 {
     let output = platform.try_run(&["-A", "counter", "run", instance, "--", "cat", files[0], files[1]]);
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     text.parse().unwrap_or_else(|_| panic!("no limit in {text:?}"))
+}
+
+#[test]
+fn redis_uses_the_memory_it_is_given_and_keeps_what_it_holds() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("dotcloud.yml"), "db:\n  type: redis\n").unwrap();
+    let platform = Platform::new();
+    platform.up(folder.path(), "cache");
+    for (wish, megabytes) in [("db:memory=512M", 384), ("db:memory=256M", 192)] {
+        platform.run(&["-A", "cache", "scale", wish]);
+        wait_for("the server says so itself", Duration::from_secs(10), || {
+            let said = redis(&platform, &["config", "get", "maxmemory"]);
+            said.contains(&(megabytes * MIB).to_string()).then_some(())
+        });
+    }
+    let fill = "for i=1,60 do redis.call('set','k'..i,string.rep('x',1048576)) end";
+    redis(&platform, &["eval", fill, "0"]);
+    let refusal = platform.refused(&["-A", "cache", "scale", "db:memory=64M"]);
+    assert!(refusal.contains("db.0") && refusal.contains("64M"), "{refusal}");
+    let said = redis(&platform, &["config", "get", "maxmemory"]);
+    assert!(said.contains(&(192 * MIB).to_string()), "a refusal changes nothing: {said}");
+}
+
+fn redis(platform: &Platform, words: &[&str]) -> String {
+    platform.run(&[&["-A", "cache", "run", "db", "--", "redis-cli"], words].concat())
 }

@@ -47,7 +47,7 @@ impl Servers {
         if let Some(mut dead) = member.child.take() {
             dead.wait().unwrap();
         }
-        let options = "--appendonly yes --appendfsync everysec --repl-diskless-sync no --repl-backlog-size 64mb \
+        let options = "--appendonly yes --appendfsync no --repl-diskless-sync no --repl-backlog-size 64mb \
                        --bind 127.0.0.1 --replicaof 127.0.0.1 1 --save";
         let child = Command::new("redis-server")
             .args(options.split_whitespace())

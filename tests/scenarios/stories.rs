@@ -138,3 +138,45 @@ fn paused_master_never_writes_again_after_the_promotion() {
         group.until("it came back as a slave", Simulator::level);
     }
 }
+
+/// The store was lost: whoever is promoted then might overwrite newer data, so the group says what
+/// is missing and waits for a word.
+pub fn lost_store() -> Simulator {
+    let mut group = Simulator::calm(Logged, 2);
+    group.pass(500);
+    group.lose_store();
+    group.kill(0);
+    group.kill(1);
+    group.kill_daemon();
+    group.until("it stalls", |group| group.phase() == Phase::Stalled && group.runs(0) && group.runs(1));
+    let reason = group.status().reason.expect("a reason");
+    assert!(reason.contains("holds data but the store does not know which member was master"), "{reason}");
+    group.pass(10_000);
+    assert_eq!(group.phase(), Phase::Stalled, "it does not guess after a while either");
+    group.name_master(1);
+    group.until("all are level", Simulator::level);
+    assert_eq!(group.master(), 1);
+    group
+}
+
+/// The master dies, and dies again while it is opened for the second time.
+pub fn death_while_opened_again() -> Simulator {
+    let mut group = Simulator::calm(Guarded, 1);
+    group.kill(0);
+    group.kill_daemon();
+    group.until("it is promoted again", |group| group.phase() == Phase::Promoting);
+    group.kill(0);
+    group.until("it is open", |group| group.level());
+    group
+}
+
+#[test]
+fn lost_store_stalls_the_group_until_somebody_names_the_master() {
+    lost_store();
+}
+
+#[test]
+fn a_master_that_dies_while_it_is_opened_again_is_waited_for() {
+    let group = death_while_opened_again();
+    assert_eq!(group.epoch(), 1, "nobody else was elected");
+}

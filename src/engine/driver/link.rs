@@ -45,25 +45,28 @@ enum Failure {
 impl Link {
     /// Serves requests until nobody can send any.
     pub async fn run(self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        let (mut held, mut tuned) = (None, 0);
+        let (mut held, mut tuned, mut used) = (None, 0, 0);
         while let Some(request) = requests.recv().await {
             let asked = matches!(request, Request::Ask(_));
             for event in self.serve(&mut held, request).await {
+                if let Event::Reported { report, .. } = &event {
+                    used = report.used_memory.unwrap_or_default();
+                }
                 if self.events.send(event).is_err() {
                     return;
                 }
             }
             if asked {
-                self.tune(&mut held, &mut tuned).await;
+                self.tune(&mut held, &mut tuned, used).await;
             }
         }
     }
 
     /// Makes the server use the memory it has. Whatever fails is tried after the next report.
-    async fn tune(&self, held: &mut Option<Connection>, tuned: &mut u64) {
+    async fn tune(&self, held: &mut Option<Connection>, tuned: &mut u64, used: u64) {
         let memory = self.memory.load(Ordering::Relaxed);
         let (Some(connection), true) = (held.as_mut(), memory != *tuned) else { return };
-        let statements = self.dialect.tune(memory);
+        let statements = self.dialect.tune_holding(memory, used);
         let asked = connection.round_trip(&statements);
         match tokio::time::timeout(self.answer_within * self.dialect.patience(), asked).await {
             Ok(Ok(replies)) => match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {

@@ -223,6 +223,10 @@ pub trait Dialect: Send + Sync + 'static {
     fn tune(&self, _memory: u64) -> Vec<ServerCommand> {
         Vec::new()
     }
+    /// The same for one that says that it holds so many bytes of data.
+    fn tune_holding(&self, memory: u64, _used: u64) -> Vec<ServerCommand> {
+        self.tune(memory)
+    }
 }
 
 /// The dialect of this name (`replication`, or `protocol` where nothing is replicated, in

@@ -83,6 +83,16 @@ impl Dialect for Redis {
             LedgerStep::Remove => vec![ServerCommand::words(&format!("DEL {name}"))],
         }
     }
+
+    fn tune(&self, memory: u64) -> Vec<ServerCommand> {
+        self.tune_holding(memory, 0)
+    }
+
+    /// Three quarters: the rest is for buffers of clients and slaves, and for what is written to
+    /// while a copy is on its way. Never less than it holds, which would refuse every write.
+    fn tune_holding(&self, memory: u64, used: u64) -> Vec<ServerCommand> {
+        vec![ServerCommand::words(&format!("CONFIG SET maxmemory {}", (memory / 4 * 3).max(used)))]
+    }
 }
 
 /// The runs of set bits, found by the server: a bitmap of a million numbers is a line of text then.

@@ -67,7 +67,10 @@ fn where_one_slave_is_enough_to_acknowledge_all_of_them_are_heard() {
         assert_eq!(choose(&witnessed, &standings).map(|choice| choice.index), Ok(2));
     }
     let diverged = MemberReport { broken: Some("diverged".to_owned()), ..replica(11) };
-    assert_eq!(chosen(&witnessed, &[replica(7), diverged]), Err("db.2 may alone have the last acknowledged writes".to_owned()));
+    assert_eq!(
+        chosen(&witnessed, &[replica(7), diverged]),
+        Err("db.2 may alone have the last acknowledged writes".to_owned())
+    );
     let doubtful = Basis { doubt: Some("it is not certain".to_owned()), ..basis(5) };
     assert_eq!(chosen(&doubtful, &reports), Err("it is not certain".to_owned()));
 }

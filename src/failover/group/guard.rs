@@ -81,8 +81,8 @@ impl Group {
         let ours = upstream.is_some() && upstream == self.reign.as_ref().map(|reign| reign.addr);
         // The front asks the server itself who has what: a link is enough to begin with.
         let linked = self.config.guards_at_front && ours && report.is_some_and(|report| report.link_up);
-        let begins = if already || self.phase == Repointing { lately } else { ours && life.follows() };
-        report.is_some() && (begins || (self.phase == Repointing && linked))
+        let in_step = if already || self.phase == Repointing { lately } else { lately && ours && life.follows() };
+        report.is_some() && (in_step || (self.phase == Repointing && linked))
     }
 
     /// Why writes that should wait for a slave do not.

@@ -1,5 +1,7 @@
 //! What a fact changes in what the group knows; what follows from it is judged elsewhere.
 
+use std::time::Duration;
+
 use crate::failover::dialect::{MemberReport, RoleChange};
 use crate::failover::event::{Action, Event, Moment, Seat, Server};
 use crate::model::Epoch;
@@ -118,8 +120,9 @@ impl Group {
         if server == reign.server && report.writable {
             reign.saw(self.now, report.position);
             reign.histories.insert(report.history.clone());
-        } else if report.link_up && report.upstream == Some(reign.addr) {
-            reign.histories.insert(report.history.clone());
+        } else if report.upstream == Some(reign.addr) {
+            let behind = reign.first_beyond(report.position);
+            self.life_of(server, |life, _| life.behind = behind);
             self.measure(server);
         }
         self.advance_account(server);
@@ -129,13 +132,14 @@ impl Group {
     /// was asked: after a full copy Redis may take a second to begin with the writes since.
     fn measure(&mut self, server: Server) {
         let Some(reign) = &self.reign else { return };
-        let heard = &reign.heard;
-        let had = |asked: Moment| heard.iter().rev().find(|(at, _)| *at <= asked).map_or(0, |(_, position)| *position);
+        let had = |asked: Moment| reign.heard.iter().rev().find(|(at, _)| *at <= asked).map(|(_, position)| *position);
         let member = self.members.get_mut(&server.index).and_then(|member| member.life.as_mut());
         if let Some(life) = member
-            && let Some(report) = &life.report
+            && let Some(report) = life.report.as_ref().filter(|report| report.link_up)
         {
-            life.in_step = report.position >= had(life.report_asked);
+            // A link may seem up that leads to a former process of the master, with another history.
+            let joined = reign.histories.contains(&report.history);
+            life.in_step = joined && had(life.report_asked).is_some_and(|position| report.position >= position);
             if life.follows() {
                 life.followed = Some(self.now);
             }
@@ -149,7 +153,23 @@ impl Reign {
     /// More than the reports that can arrive while one of a slave is on its way.
     const REMEMBERED: usize = 64;
 
+    /// Between two moments of the path, and how many of them: lag is told for the last minutes.
+    const STRIDE: Duration = Duration::from_millis(100);
+    const STRIDES: usize = 4096;
+
+    /// Since when this server is known to have been beyond a position.
+    fn first_beyond(&self, position: u64) -> Option<Moment> {
+        self.path.iter().find(|(_, reached)| *reached > position).map(|(at, _)| *at)
+    }
+
     fn saw(&mut self, now: Moment, position: u64) {
+        let (at, last) = self.path.back().copied().unwrap_or_default();
+        if position > last && (self.path.is_empty() || now.since(at) >= Self::STRIDE) {
+            self.path.push_back((now, position));
+        }
+        if self.path.len() > Self::STRIDES {
+            self.path.pop_front();
+        }
         self.position = self.position.max(position);
         self.heard.push_back((now, position));
         if self.heard.len() > Self::REMEMBERED {

@@ -37,6 +37,8 @@ pub(super) struct Life {
     pub report_asked: Moment,
     /// Has all that the open master had when it was asked.
     pub in_step: bool,
+    /// Since when the open master is known to have more than it has.
+    pub behind: Option<Moment>,
     /// Follows or followed somebody: a master may have counted on it.
     pub told: bool,
     pub complaint: Option<String>,
@@ -133,6 +135,7 @@ impl Life {
             report: None,
             report_asked: now,
             in_step: false,
+            behind: None,
             told: false,
             complaint: None,
             followed: None,

@@ -1,5 +1,7 @@
 //! Elect, commit, promote, open.
 
+use std::collections::VecDeque;
+
 use crate::failover::dialect::RoleChange;
 use crate::failover::edges::Phase::{self, *};
 use crate::failover::elect::{self, Choice};
@@ -140,12 +142,26 @@ impl Group {
             report.map_or_else(Default::default, |r| (r.history.clone(), r.position, r.writes));
         let joint = self.joint(chosen.server, position);
         let histories = [history].into();
-        let heard = [(self.now, position)].into();
+        let heard: VecDeque<_> = [(self.now, position)].into();
+        let path = heard.clone();
         let (server, addr, opened, epoch) = (chosen.server, chosen.addr, self.now, chosen.epoch.number);
         // The same process goes on: what is doubtful about it stays so.
         let same = self.reign.take().filter(|reign| reign.server == server);
         let (gone, whole) = same.map(|reign| (reign.gone, reign.whole)).unwrap_or_default();
-        self.reign = Some(Reign { server, addr, histories, position, heard, opened, ended: None, epoch, gone, whole, writes });
+        self.reign = Some(Reign {
+            server,
+            addr,
+            histories,
+            position,
+            heard,
+            path,
+            opened,
+            ended: None,
+            epoch,
+            gone,
+            whole,
+            writes,
+        });
         self.account = change.account(self.now, joint).map(|facts| super::status::Entry { facts, stored: false });
         // Another one than before follows the new master, and refuses writes as its slave.
         if change.paused.is_some() && change.old == server.index {

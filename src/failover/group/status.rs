@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::failover::dialect::MemberReport;
 use crate::failover::edges::Phase;
 use crate::failover::event::{Account, Action, Server};
 use crate::model::{GroupStatus, MemberStatus, Role, SyncState};
@@ -64,24 +65,38 @@ impl Group {
             Some(report) if report.loading.is_some() => SyncState::Synchronizing { percent: report.loading },
             Some(report) if report.writable => SyncState::Synchronized,
             // What it has received it would apply first, were it to become master.
-            Some(report) if report.lag_seconds.is_some_and(|lag| lag > 1.0) => {
-                SyncState::Synchronizing { percent: None }
-            }
+            Some(_) if self.lacking(member) > 1.0 => SyncState::Synchronizing { percent: None },
             Some(_) if member.life.as_ref().is_some_and(Life::follows) && self.secured() => SyncState::Synchronized,
             Some(report) if report.upstream.is_none() => SyncState::Detached,
             Some(report) => SyncState::Synchronizing { percent: report.copying.flatten() },
         }
     }
 
-    /// What the slave says itself, else what the master says of it; none when it has everything.
+    /// How long a slave had lacked something when it was last asked, in seconds. What servers say
+    /// themselves counts where it is more: some say 0 as long as they hear nothing new. While the
+    /// master is silent nobody knows what it has, and the lag grows with the silence. Unknown
+    /// without a master and of members that follow somebody else.
     fn lag(&self, member: &Member, role: Role) -> Option<f64> {
-        let own = member.report().filter(|report| role == Role::Slave && report.link_up)?;
-        if own.lag_seconds.is_some() {
-            return own.lag_seconds;
-        }
-        let master = self.members.get(&self.reign.as_ref()?.server.index)?.report()?;
-        let seen = master.followers.iter().find(|follower| follower.addr == member.addr);
-        if own.position >= master.position { Some(0.0) } else { seen.map(|follower| follower.lag_seconds) }
+        let reign = self.reign.as_ref()?;
+        let own = member.report().filter(|report| role == Role::Slave && report.upstream == Some(reign.addr))?;
+        let master = self.members.get(&reign.server.index)?.life.as_ref();
+        let said = |report: &MemberReport| {
+            let seen = report.followers.iter().find(|follower| follower.addr == member.addr);
+            seen.filter(|_| own.position < report.position).map(|follower| follower.lag_seconds)
+        };
+        let seen = master.and_then(|life| life.report.as_ref()).and_then(said);
+        let silent = master.is_none_or(|life| life.server != reign.server || life.misses + life.busy > 0);
+        let last = reign.heard.back().map(|(at, _)| *at).filter(|_| silent);
+        let silence = last.map(|at| self.now.since(at).as_secs_f64());
+        [seen, silence].into_iter().flatten().chain([self.lacking(member)]).reduce(f64::max)
+    }
+
+    /// As far as reports tell, in seconds: of the machine, or of the slave itself.
+    fn lacking(&self, member: &Member) -> f64 {
+        let Some(life) = &member.life else { return 0.0 };
+        let behind = life.behind.map_or(0.0, |since| life.report_asked.since(since).as_secs_f64());
+        let own = life.report.as_ref().and_then(|report| report.lag_seconds).unwrap_or_default();
+        behind.max(own)
     }
 
     // --- the account

@@ -1,6 +1,8 @@
 //! One walk per story; the many stories at once are in `tests/scenarios`.
 
 mod guard;
+mod lag;
+mod vouch;
 
 use std::time::Duration;
 
@@ -49,7 +51,13 @@ impl Stage {
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
         self.now += 1;
-        let mut actions = self.group.handle(Moment(Duration::from_millis(self.now)), event);
+        let now = Moment(Duration::from_millis(self.now));
+        let mut actions = self.group.handle(now, event);
+        // The disk takes every word in at once.
+        while let Some(at) = actions.iter().position(|action| matches!(action, Action::Vouch { .. })) {
+            let Action::Vouch { epoch, on } = actions.remove(at) else { unreachable!("it was just found") };
+            actions.extend(self.group.handle(now, Event::VouchKept { epoch, on, result: Ok(()) }));
+        }
         actions.retain(|action| !matches!(action, Action::Note(_) | Action::Ping(_) | Action::Ask { .. }));
         actions
     }

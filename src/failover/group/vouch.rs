@@ -100,14 +100,14 @@ impl Group {
     fn deserved(&self, reign: &Reign, already: bool) -> bool {
         let Some(master) = self.members.get(&reign.server.index).and_then(Member::report) else { return already };
         if !self.waits() {
-            return self.others().any(|member| self.guards(member, already));
+            return self.others().any(|member| self.guards(member, true) && (already || self.guards(member, false)));
         }
         if master.guarded != Some(true) {
             return false;
         }
         let whole = |member: &Member| {
             let position = member.report().map(|report| report.position);
-            self.guards(member, false) && position >= reign.whole && reign.whole.is_some()
+            self.guards(member, true) && self.guards(member, false) && position >= reign.whole && reign.whole.is_some()
         };
         // Given up only together with the guard, which comes here first.
         already || (self.phase != Repointing && self.others().any(whole))

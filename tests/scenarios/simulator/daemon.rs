@@ -23,7 +23,8 @@ impl Simulator {
         self.link_free.clear();
         let logged = self.model != Model::Copying;
         let copy_beyond = logged.then_some(COPY_BEYOND);
-        self.group = Some(Group::new(Config { synchronous: self.model == Model::Guarded, copy_beyond, ..Config::new("db") }));
+        self.group =
+            Some(Group::new(Config { synchronous: self.model == Model::Guarded, copy_beyond, ..Config::new("db") }));
         self.remembered = self.disk;
         self.promises.forget_heard();
         self.tell(format!("daemon {} starts", self.daemon));

@@ -18,6 +18,8 @@ pub enum Victim {
     /// Whom the disk names, which while promoting is the chosen one.
     Master,
     Hang,
+    /// Master and daemon at once.
+    Both,
 }
 
 impl Simulator {
@@ -41,10 +43,8 @@ impl Simulator {
             80..=86 => self.trap(),
             87..=90 => self.fill_disk(long / 2),
             91..=93 => self.lose_volume(any),
-            94..=95 => {
-                self.die(index, "together with the daemon");
-                self.restart_daemon();
-            }
+            94 => self.sprung(Trap { phase: Phase::Steady, victim: Victim::Both }),
+            95 => self.fall_behind(),
             _ => {
                 let last = self.members.len() - 1;
                 let wanted = !self.members[last].wanted;
@@ -65,6 +65,12 @@ impl Simulator {
             process.disturbed = true;
         }
         self.tell(format!("db.{index} is cut off from its master for {for_ms} ms"));
+    }
+
+    /// Nothing reaches the slaves for long, and in the midst of it master and daemon die at once.
+    fn fall_behind(&mut self) {
+        (0..self.members.len()).for_each(|index| self.cut(index, 9_000));
+        self.soon(3_500 * MS, 7_000 * MS, Thing::Sprung(Trap { phase: Phase::Steady, victim: Victim::Both }));
     }
 
     pub(super) fn fill_disk(&mut self, for_ms: u64) {
@@ -123,6 +129,10 @@ impl Simulator {
             Victim::Daemon => self.restart_daemon(),
             Victim::Master => self.die(index, "in a trap"),
             Victim::Hang => self.freeze(index, 2_000),
+            Victim::Both => {
+                self.die(index, "together with the daemon");
+                self.restart_daemon();
+            }
         }
     }
 }

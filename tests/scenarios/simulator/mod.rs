@@ -165,7 +165,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Runs 15 s of misfortune and 30 s of peace.
+    /// Runs 15 s of misfortune, and at most 30 s of peace until all is well again.
     pub fn run(seed: u64, model: Model, sabotage: Sabotage) -> Outcome {
         let mut random = Random(seed);
         let count = random.between(1, 4).max(2) as usize;
@@ -173,7 +173,15 @@ impl Simulator {
         simulator.faults_until = 15_000 * MS;
         simulator.after(3_000 * MS, Thing::Fault);
         let end = simulator.faults_until + 30_000 * MS;
-        while simulator.outcome.broken.is_none() && simulator.now < end && simulator.advance() {}
+        let mut look = simulator.faults_until + 12_000 * MS;
+        while simulator.outcome.broken.is_none() && simulator.now < end && simulator.advance() {
+            if simulator.now >= look {
+                look += 1_000 * MS;
+                if simulator.unrest().is_none() {
+                    break;
+                }
+            }
+        }
         simulator.check_peace();
         simulator.outcome
     }

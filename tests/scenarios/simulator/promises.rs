@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use dotcloud_local::failover::{Group, Server};
-use dotcloud_local::model::Epoch;
+use dotcloud_local::model::{Epoch, SyncState};
 
 use super::{Simulator, Writes};
 use crate::servers::{Model, Sent};
@@ -111,7 +111,10 @@ impl Simulator {
         }
         let disk = self.known_epoch();
         if disk.is_none_or(|epoch| epoch.master as usize != index) {
-            self.break_promise(Promise::OldMaster, format!("db.{index} accepted a write though the disk says {disk:?}"));
+            self.break_promise(
+                Promise::OldMaster,
+                format!("db.{index} accepted a write though the disk says {disk:?}"),
+            );
         }
     }
 
@@ -169,22 +172,25 @@ impl Simulator {
     }
 
     pub(super) fn check_peace(&mut self) {
-        let Some(status) = self.group.as_ref().map(Group::status) else { return };
-        if self.outcome.broken.is_some() {
-            return;
+        if let Some(how) = self.unrest() {
+            self.break_promise(Promise::Peace, how);
         }
+    }
+
+    /// What is not as it should be in the end.
+    pub(super) fn unrest(&self) -> Option<String> {
+        let status = self.group.as_ref().map(Group::status)?;
         let stalled = status.phase == "stalled" && status.reason.is_some();
-        if self.promises.bereft && stalled {
-            return;
+        if self.outcome.broken.is_some() || (self.promises.bereft && stalled) {
+            return None;
         }
         let masters = self.masters();
         let open = self.front.is_some();
         let present = self.members.iter().filter(|member| member.present).count();
         let mut processes = self.members.iter().filter_map(|member| member.process.as_ref());
         let guarded = self.model != Model::Guarded || present < 2 || processes.any(|p| p.master && p.guarded);
-        if !(status.settled && masters == 1 && open && guarded) {
-            let how = format!("{masters} masters, open {open}, guarded {guarded}, {status:#?}");
-            self.break_promise(Promise::Peace, how);
-        }
+        let level = status.members.iter().all(|member| member.sync == SyncState::Synchronized);
+        let well = status.settled && masters == 1 && open && guarded && level;
+        (!well).then(|| format!("{masters} masters, open {open}, guarded {guarded}, {status:#?}"))
     }
 }

@@ -1,10 +1,10 @@
 //! A single story instead of chance: what a named scenario does to a group and waits for.
 
-use dotcloud_local::failover::{Group, Phase};
+use dotcloud_local::failover::{Event, Group, Phase};
 use dotcloud_local::model::GroupStatus;
 
 use super::random::Random;
-use super::{MS, Sabotage, Simulator, Thing};
+use super::{MS, Sabotage, Simulator};
 use crate::servers::Model;
 
 impl Simulator {
@@ -91,8 +91,14 @@ impl Simulator {
         self.fill_disk(ms);
     }
 
-    pub fn look_now(&mut self) {
-        self.after(1, Thing::Look);
+    /// What the daemon had written down is gone.
+    pub fn lose_store(&mut self) {
+        (self.disk, self.vouched) = (None, None);
+        self.promises = Default::default();
+    }
+
+    pub fn name_master(&mut self, index: u32) {
+        self.drive(Event::SwitchoverAsked(Some(index)));
     }
 
     /// What the log says, all in one.

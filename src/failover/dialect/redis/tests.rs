@@ -12,6 +12,14 @@ fn addr(port: u16) -> SocketAddr {
 }
 
 #[test]
+fn three_quarters_of_the_limit_are_for_data_and_never_less_than_there_is() {
+    let mib = 1024 * 1024;
+    assert_eq!(Redis.tune(512 * mib), [ServerCommand::words(&format!("CONFIG SET maxmemory {}", 384 * mib))]);
+    let full = ServerCommand::words(&format!("CONFIG SET maxmemory {}", 60 * mib));
+    assert_eq!(Redis.tune_holding(64 * mib, 60 * mib), [full]);
+}
+
+#[test]
 fn a_fresh_server_is_a_blank_slave_of_nobody() {
     let fresh = read(include_str!("transcripts/fresh.txt"));
     assert!(fresh.blank && fresh.empty && !fresh.writable && !fresh.link_up && !fresh.was_linked);
