@@ -38,6 +38,8 @@ mod php;
 mod ports;
 #[path = "platform/race.rs"]
 mod race;
+#[path = "platform/redis_sync.rs"]
+mod redis_sync;
 #[path = "platform/traffic.rs"]
 mod traffic;
 #[path = "platform/watch.rs"]

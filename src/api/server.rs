@@ -15,6 +15,7 @@
 //! | `POST A/live` | a tar of changed files | stream of `{"object": {"status": "instance", …}}`, ends with `served`, `failed` or `build`: see [`crate::api::types::LiveEvent`] |
 //! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
 //! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
+//! | `GET A/services/SVC/connections` | | the open connections of a data service, oldest first |
 //! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
 //! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
 //! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
@@ -27,7 +28,7 @@
 //! | `POST /v1/shutdown` | | 204; the daemon ends, the containers stay |
 //!
 //! The service object carries ours beside dotCloud's keys: `stateful`, `urls`, `address`,
-//! `memory_used`, `in_build_file`, `group`, `receipts`; an instance `memory_limit`,
+//! `memory_used`, `in_build_file`, `group`, `receipts`, `traffic`; an instance `memory_limit`,
 //! `memory_used`, `ip`, `pid`.
 
 mod absent;

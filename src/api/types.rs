@@ -13,9 +13,9 @@ mod machine;
 use serde::{Deserialize, Serialize};
 
 pub use application::{
-    Application, Billing, Domain, EpochNumber, Failover, Flavor, Group, Instance, InstanceStatus, Master, Member, Port,
-    Resolved, ScaleRequest, Scaled, Service, ServicePatch, SharedFolder, Strike, Struck, Switchover, Unpause, Unpaused,
-    Wish,
+    Application, Billing, Connection, Domain, EpochNumber, Failover, Flavor, Group, Instance, InstanceStatus, Master,
+    Member, Port, Resolved, ScaleRequest, Scaled, Service, ServicePatch, SharedFolder, Strike, Struck, Switchover,
+    Traffic, Unpause, Unpaused, Wish,
 };
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};

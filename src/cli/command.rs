@@ -75,6 +75,7 @@ pub enum Command {
     Copy(copy::Args),
     Restart(restart::Args),
     Switchover(switchover::Args),
+    Connections(connections::Args),
     Kill(kill::Args),
     Pause(pause::Args),
     Unpause(unpause::Args),

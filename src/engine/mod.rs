@@ -9,6 +9,7 @@ mod aftermath;
 mod app;
 mod backoff;
 mod clock;
+mod connections;
 mod deploy;
 mod desired;
 mod doctor;

@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::model::TcpState;
 
-use super::listen::{prepare, reset_on_close};
 use super::farewell;
+use super::listen::{prepare, reset_on_close};
 use super::pump::{self, Tally};
 use super::resp;
 use super::shard::{Count, Shards};
@@ -67,8 +67,14 @@ pub struct TcpMilestones {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Goal {
     /// `waits`: replies to writes are held back, as long as the table says so.
-    Master { addr: SocketAddr, epoch: u64, waits: bool },
-    Instance { addr: SocketAddr },
+    Master {
+        addr: SocketAddr,
+        epoch: u64,
+        waits: bool,
+    },
+    Instance {
+        addr: SocketAddr,
+    },
 }
 
 /// The running sessions of one thread.

@@ -81,6 +81,11 @@ impl Client {
         Ok(master.instance_id)
     }
 
+    /// Who is connected to a data service.
+    pub async fn connections(&self, app: &str, service: &str) -> Result<Vec<Connection>> {
+        self.list(&at(app, &format!("/services/{service}/connections"))).await
+    }
+
     /// SIGKILL to `www.2`, `db.master`, `db.slave`; says which instance it was.
     pub async fn kill(&self, app: &str, strike: &Strike) -> Result<Struck> {
         self.tell(Method::POST, &at(app, "/kill"), strike).await

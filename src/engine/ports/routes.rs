@@ -84,7 +84,9 @@ pub fn direct(serving: &Serving<'_>, catalog: &Catalog) -> PortRoutes {
                     Ok(None) => TcpState::Gated,
                     Err(why) => TcpState::Refused { why },
                 };
-                drop(routes.tcp.insert(front.number, Arc::new(TcpRoute { app, service, state, refusal: Arc::from([]) })));
+                drop(
+                    routes.tcp.insert(front.number, Arc::new(TcpRoute { app, service, state, refusal: Arc::from([]) })),
+                );
             }
             PortKind::Udp => {
                 let route = UdpRoute { app, service, instance: backend.ok().flatten() };

@@ -130,14 +130,18 @@ fn inline(bytes: &[u8]) -> Head {
         return if bytes.len() > INLINE_MAX { Head::Malformed("too big inline request") } else { Head::Incomplete };
     };
     let line = &bytes[..end];
-    let words: Vec<Option<&[u8]>> =
-        line.split(|byte| byte.is_ascii_whitespace() || *byte == 0x0b).filter(|word| !word.is_empty()).map(Some).collect();
+    let words: Vec<Option<&[u8]>> = line
+        .split(|byte| byte.is_ascii_whitespace() || *byte == 0x0b)
+        .filter(|word| !word.is_empty())
+        .map(Some)
+        .collect();
     if words.is_empty() {
         return Head::Empty(end + 1);
     }
     let quoted = |word: &Option<&[u8]>| word.is_some_and(|word| word.iter().any(|byte| b"\"'\\\0".contains(byte)));
     // Quotes could hide what is asked for.
-    if words.iter().take(3).any(quoted) && (quoted(&words[0]) || classify(&words, 3) == Class::Read { blocking: false }) {
+    if words.iter().take(3).any(quoted) && (quoted(&words[0]) || classify(&words, 3) == Class::Read { blocking: false })
+    {
         return Head::Malformed("quotes in the name of an inline command");
     }
     let argc = words.len() as u64;
