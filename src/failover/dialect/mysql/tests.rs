@@ -103,3 +103,8 @@ fn the_buffer_pool_follows_the_limit() {
     let pool = |memory: u64| MySql.tune(memory * MIB)[0].0[0].rsplit(' ').next().unwrap().parse::<u64>().unwrap() / MIB;
     assert_eq!([32, 256, 1024, 4096].map(pool), [16, 64, 448, 1984]);
 }
+
+#[test]
+fn a_client_without_a_master_reads_an_error_in_place_of_the_greeting() {
+    assert_eq!(MySql.refusal("no master"), b"\x0c\0\0\0\xff\x1d\x04no master");
+}

@@ -87,3 +87,8 @@ fn role_changes_are_these_words() {
     assert_eq!(words(RoleChange::PauseWrites), "CLIENT PAUSE 2000 WRITE");
     assert_eq!(words(RoleChange::ResumeWrites), "CLIENT UNPAUSE");
 }
+
+#[test]
+fn a_client_without_a_master_reads_one_line_of_error() {
+    assert_eq!(Redis.refusal("db has no master:\r\na guess"), b"-MASTERDOWN db has no master:  a guess\r\n");
+}
