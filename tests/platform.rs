@@ -56,6 +56,8 @@ mod pulled;
 mod race;
 #[path = "platform/reconnect.rs"]
 mod reconnect;
+#[path = "platform/redis_sync.rs"]
+mod redis_sync;
 #[path = "platform/solo.rs"]
 mod solo;
 #[path = "platform/traffic.rs"]

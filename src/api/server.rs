@@ -26,6 +26,7 @@
 //! | `POST A/snapshots` | `{"name"}` | stream of `{"object": {"status": "part", …}}`, ends with `saved` or `failed` |
 //! | `POST A/snapshots/NAME/restore` | | the same, ends with `restored` or `failed` |
 //! | `DELETE A/snapshots/NAME` | | 204 |
+//! | `GET A/services/SVC/connections` | | the open connections of a data service, oldest first |
 //! | `POST A/kill` | `{"role": "db.master", "draw"?, "seed"?, "stroke"?}` | `{"object": {"role", "instance"}}` |
 //! | `POST A/pause` | the same with `"lasts_ms"?` | the same; without a time until it is unpaused |
 //! | `POST A/unpause` | `{"role"?}` | `{"object": {"instances": ["www.1"]}}`; without a role all |
@@ -38,7 +39,7 @@
 //! | `POST /v1/shutdown` | | 204; the daemon ends, the containers stay |
 //!
 //! The service object carries ours beside dotCloud's keys: `stateful`, `urls`, `address`,
-//! `memory_used`, `in_build_file`, `group`, `receipts`; an instance `memory_limit`,
+//! `memory_used`, `in_build_file`, `group`, `receipts`, `traffic`; an instance `memory_limit`,
 //! `memory_used`, `ip`, `pid`.
 
 mod absent;

@@ -16,9 +16,9 @@ mod mail;
 use serde::{Deserialize, Serialize};
 
 pub use application::{
-    Application, Billing, CountedWrites, Domain, EpochNumber, Failover, Flavor, Group, Instance, InstanceStatus,
-    Master, Member, Port, Resolved, ScaleRequest, Scaled, Service, ServicePatch, SharedFolder, Strike, Struck,
-    Switchover, Unpause, Unpaused, Wish,
+    Application, Billing, Connection, CountedWrites, Domain, EpochNumber, Failover, Flavor, Group, Instance,
+    InstanceStatus, Master, Member, Port, Resolved, ScaleRequest, Scaled, Service, ServicePatch, SharedFolder, Strike,
+    Struck, Switchover, Traffic, Unpause, Unpaused, Wish,
 };
 pub use backup::{DumpNews, Snapshot, SnapshotNews, SnapshotPart, SnapshotRequest};
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};

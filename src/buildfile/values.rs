@@ -7,8 +7,9 @@ use super::folders;
 use super::keys::KNOWN_KEYS;
 use super::node::Content;
 use super::ports;
-use super::reader::{Entry, Reader};
+use super::reader::{Entry, Reader, kind};
 use crate::model::PortKind;
+use crate::model::service_type::REPLICATION;
 
 /// `config`: what the platform itself understands, and what is the type's.
 #[derive(Default)]
@@ -21,17 +22,20 @@ pub(super) fn config(reader: &mut Reader, owner: &Entry, type_name: &str) -> Con
     let mut entries = reader.entries(owner, "\"config\"");
     let shared_folders = folders::read(reader, &entries, type_name);
     entries.retain(|entry| !folders::is_setting(&entry.key));
-    Config { settings: settings(reader, entries), shared_folders }
+    Config { settings: settings(reader, entries, type_name), shared_folders }
 }
 
 /// Settings of the type. `-` and `_` in keys are the same.
-fn settings(reader: &mut Reader, entries: Vec<Entry>) -> BTreeMap<String, serde_json::Value> {
+fn settings(reader: &mut Reader, entries: Vec<Entry>, type_name: &str) -> BTreeMap<String, serde_json::Value> {
     let mut config = BTreeMap::new();
     for entry in entries {
         let key = entry.key.replace('-', "_");
         if KNOWN_KEYS.contains(&key.as_str()) {
             let message = format!("{} has no effect inside \"config\"", quoted(&entry.key));
             reader.warn(entry.key_bytes.clone(), message, "Move it out: it belongs beside \"config\"");
+        }
+        if key == "replication" {
+            check_replication(reader, &entry, type_name);
         }
         let value = reader.value(entry.value);
         if config.insert(key, value).is_some() {
@@ -40,6 +44,20 @@ fn settings(reader: &mut Reader, entries: Vec<Entry>) -> BTreeMap<String, serde_
         }
     }
     config
+}
+
+/// A word that nobody understands must not decide whether writes are safe.
+fn check_replication(reader: &mut Reader, entry: &Entry, type_name: &str) {
+    let Some((_, permitted)) = REPLICATION.iter().find(|(name, _)| *name == type_name) else { return };
+    let text = match reader.tree.content(entry.value) {
+        Content::Scalar { text, .. } => text.as_str(),
+        other => kind(other),
+    };
+    if !permitted.contains(&text) {
+        let message = format!("\"replication\" of {type_name} cannot be {}", quoted(text));
+        let choice: Vec<String> = permitted.iter().map(|word| quoted(word)).collect();
+        reader.error(reader.place(entry), message, format!("Write one of {}", choice.join(", ")));
+    }
 }
 
 /// Variables; what is no text becomes JSON, so that programs can read it back.

@@ -79,6 +79,7 @@ pub enum Command {
     Snapshot(snapshot::Args),
     Restart(restart::Args),
     Switchover(switchover::Args),
+    Connections(connections::Args),
     Kill(kill::Args),
     Pause(pause::Args),
     Unpause(unpause::Args),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::api::types::{Application, Failover, Group, Instance, Member, Service, SharedFolder};
+use crate::api::types::{Application, Failover, Group, Instance, Member, Service, SharedFolder, Traffic};
 
 use super::receipt;
 use super::table::{row, size, table};
@@ -67,6 +67,9 @@ pub fn service(service: &Service) -> String {
     if let Some(address) = &service.address {
         field(&mut text, "address", address);
     }
+    if let Some(traffic) = &service.traffic {
+        field(&mut text, "connections", &connections(traffic));
+    }
     if let Some(members) = &service.group {
         group(&mut text, &service.name, members);
     }
@@ -75,6 +78,15 @@ pub fn service(service: &Service) -> String {
         instance(&mut text, &service.name, one);
     }
     text.trim_end().to_owned()
+}
+
+fn connections(of: &Traffic) -> String {
+    let Traffic { open, opened, refused, parked, cut, received, sent } = of;
+    let (received, sent) = (size(*received), size(*sent));
+    format!(
+        "{open} open, {parked} waiting; {opened} opened, {cut} cut by changes of master, {refused} refused; \
+         {received} received, {sent} sent"
+    )
 }
 
 fn group(text: &mut String, service: &str, group: &Group) {

@@ -105,6 +105,7 @@ async fn dispatch(command: Command, ctx: &Context) -> Result<u8, CliError> {
         Command::Restore(args) => restore::run(args, ctx).await,
         Command::Snapshot(args) => snapshot::run(args, ctx).await,
         Command::Restart(args) => restart::run(args, ctx).await,
+        Command::Connections(args) => connections::run(args, ctx).await,
         Command::Switchover(args) => switchover::run(args, ctx).await,
         Command::Kill(args) => kill::run(args, ctx).await,
         Command::Pause(args) => pause::run(args, ctx).await,

@@ -10,6 +10,7 @@ pub mod build_file;
 pub mod completions;
 pub mod connect;
 pub mod connection;
+pub mod connections;
 pub mod context;
 pub mod copy;
 pub mod counts;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::engine::traffic::{ListenError, Listener, Peers, Service, Traffic};
+use crate::engine::traffic::{ListenError, Listener, Peers, Service, TcpSession, TcpUse, Traffic};
 use crate::model::{AppName, RouteTable};
-use crate::proxy::{Allow, ListenerId, Proxy, ProxyError};
+use crate::proxy::{Allow, ListenerId, Proxy, ProxyError, TcpConnection};
 
 pub struct ProxyTraffic {
     proxy: Proxy,
@@ -41,6 +41,23 @@ impl Traffic for ProxyTraffic {
         self.proxy.refusals(app)
     }
 
+    fn tcp(&self, front_port: u16) -> Option<TcpUse> {
+        let report = self.proxy.tcp_report(front_port)?;
+        Some(TcpUse {
+            open: report.sessions,
+            opened: report.connections,
+            refused: report.refused,
+            parked: report.parked,
+            cut: report.cut,
+            received: report.bytes_to_master,
+            sent: report.bytes_to_client,
+        })
+    }
+
+    async fn tcp_sessions(&self, front_port: u16) -> Vec<TcpSession> {
+        self.proxy.connections(front_port).await.into_iter().map(session).collect()
+    }
+
     async fn listen(&self, addr: SocketAddr, service: Service, peers: Peers) -> Result<Listener, ListenError> {
         let allow = match peers {
             Peers::All => None,
@@ -58,6 +75,11 @@ impl Traffic for ProxyTraffic {
     async fn unlisten(&self, listener: Listener) {
         self.proxy.unlisten(ListenerId(listener.0)).await;
     }
+}
+
+fn session(of: TcpConnection) -> TcpSession {
+    let TcpConnection { peer, since, epoch, bytes_to_master: received, bytes_to_client: sent } = of;
+    TcpSession { peer, since, epoch, received, sent }
 }
 
 fn cause(error: ProxyError) -> std::io::Error {

@@ -70,6 +70,7 @@ impl Engine {
             instances: join_all(instances).await,
             group: status.groups.get(&service.name).cloned(),
             receipts: self.inner().store.receipts(&app.name, &service.name).await?,
+            traffic: service.front_port.filter(|_| service.is_data).and_then(|port| self.inner().traffic.tcp(port)),
         })
     }
 

@@ -11,6 +11,7 @@ mod app;
 mod backoff;
 pub mod backup;
 mod clock;
+mod connections;
 mod deploy;
 mod desired;
 mod doctor;

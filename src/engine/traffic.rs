@@ -2,7 +2,7 @@
 //! wires the proxy to it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
@@ -32,6 +32,34 @@ pub enum Peers {
     Subnet { base: Ipv4Addr, prefix: u8 },
 }
 
+/// A TCP front port's counts. All but `open` and `parked` only grow while the route exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpUse {
+    pub open: u64,
+    pub opened: u64,
+    /// Turned away: nobody was master in time.
+    pub refused: u64,
+    /// Waiting for a master now.
+    pub parked: u64,
+    /// Reset because the master changed, or was about to.
+    pub cut: u64,
+    /// Bytes from clients, and to them.
+    pub received: u64,
+    pub sent: u64,
+}
+
+/// An open session of a TCP front port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpSession {
+    pub peer: SocketAddr,
+    pub since: SystemTime,
+    /// The master's.
+    pub epoch: u64,
+    /// Bytes from the client, and to it.
+    pub received: u64,
+    pub sent: u64,
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {addr}")]
 pub struct ListenError {
@@ -56,6 +84,10 @@ pub trait Traffic: Send + Sync + 'static {
     /// How many requests to an application's services the proxy itself has answered with an
     /// error of the 5xx class, ever.
     fn refusals(&self, app: &AppName) -> u64;
+    /// What passes a TCP front port; `None` when no route has it.
+    fn tcp(&self, front_port: u16) -> Option<TcpUse>;
+    /// The open sessions of a TCP front port, oldest first.
+    async fn tcp_sessions(&self, front_port: u16) -> Vec<TcpSession>;
     async fn listen(&self, addr: SocketAddr, service: Service, peers: Peers) -> Result<Listener, ListenError>;
     async fn unlisten(&self, listener: Listener);
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{AppName, GroupStatus, InstanceName, Memory, Receipt, ServiceName};
 
+use super::traffic::TcpUse;
+
 #[derive(Debug, Clone)]
 pub struct AppView {
     pub name: AppName,
@@ -44,6 +46,21 @@ pub struct ServiceView {
     pub group: Option<GroupStatus>,
     /// Failovers of this service, oldest first.
     pub receipts: Vec<Receipt>,
+    /// Data services: what passes its address.
+    pub traffic: Option<TcpUse>,
+}
+
+/// An open connection to a data service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionView {
+    /// The application's instance that connected, else the address.
+    pub peer: String,
+    /// RFC 3339, UTC, microseconds.
+    pub since: String,
+    pub epoch: u64,
+    /// Bytes from the client, and to it.
+    pub received: u64,
+    pub sent: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -59,8 +59,13 @@ fn mark() -> String {
 impl<A: Fn() -> Option<u32>> Relay<'_, A> {
     /// One round of reading and writing; false when the session is over.
     async fn turn(&mut self) -> io::Result<bool> {
-        self.session.requests((self.acks)()).map_err(cut)?;
-        write(self.master, &mut self.session.to_server)?;
+        // What was sent makes room for more of what is here already.
+        loop {
+            self.session.requests((self.acks)()).map_err(cut)?;
+            if write(self.master, &mut self.session.to_server)? == 0 {
+                break;
+            }
+        }
         let sent = write(self.client, &mut self.session.to_client)?;
         if sent > 0 {
             self.tally.passed(Direction::ToClient, sent);

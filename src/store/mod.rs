@@ -116,7 +116,9 @@ impl Store {
         self.writer
             .call("remove an application", move |db| {
                 let transaction = db.transaction()?;
-                for table in ["epoch", "vouch", "receipt", "counted", "deployment", "deploy_line", "activity", "revision"] {
+                for table in
+                    ["epoch", "vouch", "receipt", "counted", "deployment", "deploy_line", "activity", "revision"]
+                {
                     transaction.execute(&format!("DELETE FROM {table} WHERE app = ?1"), [&name])?;
                 }
                 transaction.execute("DELETE FROM app WHERE name = ?1", [&name])?;

@@ -16,6 +16,7 @@ pub enum Reply {
     /// Simple strings and integers, as text.
     Text(String),
     Bulk(Option<Vec<u8>>),
+    List(Vec<Reply>),
     /// `READONLY You can't write against a read only replica.`
     Error(String),
 }
@@ -33,16 +34,25 @@ impl Redis {
         }
     }
 
+    pub fn local_addr(&self) -> SocketAddr {
+        self.stream.get_ref().local_addr().unwrap()
+    }
+
     pub fn call(&mut self, command: &[&str]) -> io::Result<Reply> {
+        self.send(command)?;
+        self.reply()
+    }
+
+    /// Asks without waiting for the answer.
+    pub fn send(&mut self, command: &[&str]) -> io::Result<()> {
         let mut wire = format!("*{}\r\n", command.len());
         for part in command {
             wire.push_str(&format!("${}\r\n{part}\r\n", part.len()));
         }
-        self.stream.get_mut().write_all(wire.as_bytes())?;
-        self.reply()
+        self.stream.get_mut().write_all(wire.as_bytes())
     }
 
-    fn reply(&mut self) -> io::Result<Reply> {
+    pub fn reply(&mut self) -> io::Result<Reply> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -52,6 +62,10 @@ impl Redis {
         match kind {
             "+" | ":" => Ok(Reply::Text(rest.to_owned())),
             "-" => Ok(Reply::Error(rest.to_owned())),
+            "*" => {
+                let count: usize = rest.parse().map_err(io::Error::other)?;
+                (0..count).map(|_| self.reply()).collect::<io::Result<_>>().map(Reply::List)
+            }
             "$" => self.bulk(rest.parse().map_err(io::Error::other)?),
             _ => Err(io::Error::other(format!("unexpected reply {text:?}"))),
         }

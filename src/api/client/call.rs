@@ -91,6 +91,11 @@ impl Client {
         self.order(Method::DELETE, &at(app, &format!("/services/{service}/ledger")), None::<&()>).await
     }
 
+    /// Who is connected to a data service.
+    pub async fn connections(&self, app: &str, service: &str) -> Result<Vec<Connection>> {
+        self.list(&at(app, &format!("/services/{service}/connections"))).await
+    }
+
     /// SIGKILL to `www.2`, `db.master`, `db.slave`; says which instance it was.
     pub async fn kill(&self, app: &str, strike: &Strike) -> Result<Struck> {
         self.tell(Method::POST, &at(app, "/kill"), strike).await

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::api::types;
+use crate::engine::traffic::TcpUse;
 use crate::engine::view::{
-    ActivityView, AppLogLine, AppView, DeployLine, DeploymentState, DeploymentView, Finding, FindingLevel,
-    InstanceState, InstanceView, ServiceView, SharedFolderView,
+    ActivityView, AppLogLine, AppView, ConnectionView, DeployLine, DeploymentState, DeploymentView, Finding,
+    FindingLevel, InstanceState, InstanceView, ServiceView, SharedFolderView,
 };
 use crate::model::{AppName, CountedWrites, GroupStatus, MemberStatus, Receipt, Role, SyncState};
 
@@ -40,7 +41,18 @@ pub(super) fn service(view: ServiceView) -> types::Service {
         in_build_file: view.in_build_file,
         group: view.group.map(group),
         receipts: view.receipts.into_iter().map(failover).collect(),
+        traffic: view.traffic.map(traffic),
     }
+}
+
+fn traffic(of: TcpUse) -> types::Traffic {
+    let TcpUse { open, opened, refused, parked, cut, received, sent } = of;
+    types::Traffic { open, opened, refused, parked, cut, received, sent }
+}
+
+pub(super) fn connection(view: ConnectionView) -> types::Connection {
+    let ConnectionView { peer, since, epoch, received, sent } = view;
+    types::Connection { peer, since, epoch, received, sent }
 }
 
 fn shared_folder(view: SharedFolderView) -> types::SharedFolder {
@@ -273,6 +285,7 @@ mod tests {
             instances: Vec::new(),
             group: None,
             receipts: Vec::new(),
+            traffic: None,
         }
     }
 

@@ -19,6 +19,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/applications/{app}/services/{service}", get(show).patch(scale).delete(destroy))
         .route("/applications/{app}/services/{service}/domains", get(domains))
         .route("/applications/{app}/services/{service}/switchover", post(switchover))
+        .route("/applications/{app}/services/{service}/connections", get(connections))
 }
 
 async fn list(State(api): State<Api>, At(at): At<AppPath>) -> Answer {
@@ -47,6 +48,10 @@ async fn destroy(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {
 async fn switchover(State(api): State<Api>, At(at): At<ServicePath>, Told(wanted): Told<Switchover>) -> Answer {
     let instance_id = api.engine.switchover(&at.app, &at.service, wanted.to).await?;
     Ok(object(Master { instance_id }))
+}
+
+async fn connections(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {
+    Ok(objects(api.engine.connections(&at.app, &at.service).await?.into_iter().map(convert::connection)))
 }
 
 async fn domains(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {

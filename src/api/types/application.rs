@@ -92,6 +92,40 @@ pub struct Service {
     /// Failovers, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<Failover>,
+    /// What passes the address of a data service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+}
+
+/// The connections of a data service, counted. All but `open` and `parked` only grow, until the
+/// daemon starts again.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Traffic {
+    pub open: u64,
+    pub opened: u64,
+    /// Turned away: nobody was master in time.
+    pub refused: u64,
+    /// Waiting for a master now.
+    pub parked: u64,
+    /// Reset because the master changed, or was about to.
+    pub cut: u64,
+    /// Bytes from clients, and to them.
+    pub received: u64,
+    pub sent: u64,
+}
+
+/// `GET S/connections`: one that is open.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Connection {
+    /// The application's instance that connected (`www.0`), else an address and port.
+    pub peer: String,
+    /// RFC 3339, UTC.
+    pub since: String,
+    /// Of the master it leads to.
+    pub epoch: u64,
+    /// Bytes from the client, and to it.
+    pub received: u64,
+    pub sent: u64,
 }
 
 /// A folder on a volume of the application.

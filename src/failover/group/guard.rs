@@ -54,7 +54,9 @@ impl Group {
         let open = matches!(self.phase, Steady | Suspect | Repointing) && !self.front.gated;
         let (Some(master), Some(epoch)) = (self.reign.as_ref().map(|reign| reign.addr), self.epoch()) else { return };
         let acks = self.acks();
-        if open && acks != self.front.acks {
+        // As above: the word on the disk goes first.
+        let lowered = self.front.acks.is_some_and(|acks| acks > 0) && acks == Some(0);
+        if open && acks != self.front.acks && (!lowered || self.unvouched(epoch.number)) {
             self.front.order += 1;
             self.front.acks = acks;
             self.actions.push(Action::Open { order: self.front.order, master, epoch: epoch.number, acks });

@@ -28,7 +28,7 @@ impl Frames {
 
     /// Whether the next byte begins a reply.
     pub fn is_between(&self) -> bool {
-        self.values == 0
+        self.values == 0 && self.body == 0 && !self.in_line
     }
 
     /// Goes on to the end of the reply at hand, or of the bytes. Returns how many bytes belong
@@ -46,7 +46,7 @@ impl Frames {
             } else {
                 at += self.line(&bytes[at..])?;
             }
-            if self.body == 0 && !self.in_line && self.values == 0 {
+            if self.is_between() {
                 return Ok((at, true));
             }
         }

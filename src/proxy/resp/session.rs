@@ -187,7 +187,8 @@ impl Session {
 
     /// Whether it is still to be seen if what was written may be acknowledged.
     fn asks(&self) -> bool {
-        self.expected.iter().any(|(what, _)| matches!(what, Expect::Wait | Expect::Verdict))
+        let arriving = !self.frames.is_between() && self.target == replies::Target::Scratch(Some(Expect::Wait));
+        arriving || self.expected.iter().any(|(what, _)| matches!(what, Expect::Wait | Expect::Verdict))
     }
 
     /// Asks for the writes of this run, or notes that there is nobody to wait for.
@@ -220,7 +221,8 @@ impl Session {
 
     /// What follows from what is known now, without a further byte.
     fn settle(&mut self, acks: Acks) {
-        while let Some((Expect::Verdict, _)) = self.expected.front() {
+        // A reply that is still arriving belongs to the run.
+        while self.frames.is_between() && matches!(self.expected.front(), Some((Expect::Verdict, _))) {
             self.next_expected();
             self.judge(u32::MAX * u32::from(acks == Some(0)), acks);
         }

@@ -206,6 +206,90 @@ async fn refused_routes_close_at_once() {
     }
 }
 
+/// Also when the client spoke first: a reset would overtake what it has not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_turned_away_reads_why() {
+    const WORDS: &[u8] = b"-MASTERDOWN db has no master: it would be a guess\r\n";
+    for (state, config) in [
+        (TcpState::Refused { why: "a guess".into() }, quick()),
+        (TcpState::Gated, ProxyConfig { tcp_park: Duration::from_millis(50), ..quick() }),
+    ] {
+        let front = TcpFront::start(config, TcpState::Gated).await;
+        let mut table = tcp_table(PORT, state);
+        let route = table.tcp.get_mut(&PORT).unwrap();
+        Arc::make_mut(route).refusal = Arc::from(WORDS);
+        front.proxy.applied(front.proxy.publish(table)).await;
+        let mut client = front.connect().await;
+        client.write_all(&[b'x'; 100_000]).await.unwrap();
+        let mut told = Vec::new();
+        client.read_to_end(&mut told).await.unwrap();
+        assert_eq!(told, WORDS);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_sessions_are_listed_and_those_a_gate_ends_are_counted() {
+    let master = Master::start("a:").await;
+    let front = TcpFront::start(quick(), master.open(3)).await;
+    let mut session = front.connect().await;
+    assert!(ask(&mut session, "12345").await.is_some());
+    let own = session.local_addr().unwrap();
+    let listed = front.proxy.connections(PORT).await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].peer, listed[0].epoch, listed[0].bytes_to_master), (own, 3, 5));
+    assert!(front.proxy.connections(PORT + 1).await.is_empty());
+    front.set(TcpState::Gated).await;
+    assert!(front.proxy.connections(PORT).await.is_empty());
+    assert_eq!(front.proxy.tcp_report(PORT).unwrap().cut, 1);
+}
+
+/// Redis, as little of it as it takes: `+OK` to `SET`, and to `WAIT` what a slave would make of it.
+async fn redis_without_a_slave() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+                    let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+                    let answers = "+OK\r\n".repeat(text.matches("SET").count());
+                    let zeros = ":0\r\n".repeat(text.matches("WAIT").count());
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    if stream.write_all((answers + &zeros).as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    addr
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_waits_is_let_go_by_a_lifted_guard_and_never_by_a_gate() {
+    const SET: &str = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+    let master = redis_without_a_slave().await;
+    let guarded = |acks| TcpState::Open { master, epoch: 1, acks: Some(acks) };
+    let front = TcpFront::start(quick(), guarded(1)).await;
+    let (mut first, mut second) = (front.connect().await, front.connect().await);
+    first.write_all(SET.as_bytes()).await.unwrap();
+    let held = tokio::time::timeout(Duration::from_millis(200), first.read_u8()).await;
+    assert!(held.is_err(), "no slave has it: {held:?}");
+    front.set(guarded(0)).await;
+    let mut answer = [0; 5];
+    first.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"+OK\r\n", "on the same session");
+    front.set(guarded(1)).await;
+    second.write_all(SET.as_bytes()).await.unwrap();
+    while front.proxy.report().tcp[0].bytes_to_master < 2 * SET.len() as u64 {
+        tokio::task::yield_now().await;
+    }
+    front.set(TcpState::Gated).await;
+    assert_eq!(second.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_does_not_accept_yet_is_dialled_again() {
     let addr = dead_addr().await;

@@ -145,7 +145,7 @@ impl Daemon {
                 self.open = None;
                 self.later(now, 1, 20, Thing::Tell(Event::FrontMoved(order)));
             }
-            Action::Open { order, master, epoch } => {
+            Action::Open { order, master, epoch, .. } => {
                 self.switches += 1;
                 if self.latest > epoch {
                     world.breaks(format!("the front goes back from term {} to {epoch}", self.latest));

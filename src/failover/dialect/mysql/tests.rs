@@ -113,3 +113,8 @@ fn a_ledger_is_a_database_of_its_own() {
     let read = &words(LedgerStep::Read)[0];
     assert!(read.contains("FROM l.entry") && !read.contains("  "), "{read}");
 }
+
+#[test]
+fn a_client_without_a_master_reads_an_error_in_place_of_the_greeting() {
+    assert_eq!(MySql.refusal("no master"), b"\x0c\0\0\0\xff\x1d\x04no master");
+}

@@ -105,3 +105,8 @@ fn a_ledger_is_a_bitmap_that_the_server_reads_as_runs() {
     let read = &Redis.ledger("l", LedgerStep::Read)[0].0;
     assert_eq!((read.len(), read[0].as_str(), read[3].as_str()), (4, "EVAL", "l"), "the script is one word");
 }
+
+#[test]
+fn a_client_without_a_master_reads_one_line_of_error() {
+    assert_eq!(Redis.refusal("db has no master:\r\na guess"), b"-MASTERDOWN db has no master:  a guess\r\n");
+}

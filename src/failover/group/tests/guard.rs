@@ -174,3 +174,83 @@ fn a_member_beyond_its_master_becomes_a_copy_before_it_is_told_to_follow() {
     let returned = MemberReport { origin, history: "g".to_owned(), position: 6, ..MemberReport::default() };
     assert_eq!(stage.report(1, returned), [command(1, RoleChange::CopyFrom(addr(0)))]);
 }
+
+/// The front's orders since: how many slaves a write waits for.
+fn acks(actions: &[Action]) -> Vec<u32> {
+    let acks = |action: &Action| if let Action::Open { acks, .. } = action { *acks } else { None };
+    actions.iter().filter_map(acks).collect()
+}
+
+impl Stage {
+    /// Of a server that does not wait by itself.
+    fn at_front() -> Self {
+        let config = Config { guards_at_front: true, ..Config::new("db") };
+        let mut stage = Self { group: Group::new(config), now: 0 };
+        stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+        stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+        let opened = stage.report(0, master());
+        assert_eq!(acks(&opened), [0], "nobody is known to follow: {opened:?}");
+        stage.front_obeys();
+        let told = stage.report(1, slave(true));
+        assert_eq!(acks(&told), [1]);
+        stage.front_obeys();
+        assert_eq!(stage.group.phase(), Phase::Steady);
+        stage
+    }
+}
+
+#[test]
+fn the_front_waits_for_a_slave_and_no_longer_when_it_is_gone() {
+    let mut stage = Stage::at_front();
+    assert_eq!(stage.group.status().reason, None);
+    assert_eq!(acks(&stage.report(1, slave(false))), [] as [u32; 0], "a link that breaks for a moment");
+    let lifted = stage.tell(Event::Died(server(1)));
+    assert_eq!(acks(&lifted), [0]);
+    assert!(!lifted.iter().any(|action| matches!(action, Action::Gate { .. })), "no session is cut");
+    assert!(stage.group.status().reason.unwrap().starts_with("degraded"));
+}
+
+#[test]
+fn a_new_master_s_writes_wait_for_the_slave_that_was_in_step_with_the_old_one() {
+    let mut stage = Stage::at_front();
+    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
+    stage.report(2, slave(true));
+    stage.tell(Event::Died(server(0)));
+    stage.front_obeys();
+    stage.report(1, slave(false));
+    stage.report(2, slave(false));
+    stage.tell(Event::Committed(Epoch { number: 2, master: 1 }, Ok(())));
+    let change = RoleChange::Promote;
+    let opened = stage.tell(Event::Commanded { server: server(1), change, result: Ok(master()) });
+    assert_eq!(acks(&opened), [1], "{opened:?}");
+}
+
+/// It may be the only one that has the last acknowledged write.
+#[test]
+fn an_election_waits_for_the_voice_of_a_slave_that_was_in_step() {
+    let mut stage = Stage::at_front();
+    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
+    stage.report(2, slave(true));
+    stage.tell(Event::Died(server(0)));
+    stage.front_obeys();
+    stage.report(1, slave(false));
+    stage.now += 400;
+    stage.tell(Event::Ticked);
+    assert_eq!(stage.group.phase(), Phase::Draining, "db.2 has not said how far it is");
+    let further = MemberReport { position: 12, ..slave(false) };
+    let elected = stage.report(2, further);
+    assert!(elected.contains(&Action::Commit(Epoch { number: 2, master: 2 })), "{elected:?}");
+}
+
+#[test]
+fn an_election_does_not_wait_for_ever() {
+    let mut stage = Stage::at_front();
+    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
+    stage.report(2, slave(true));
+    stage.tell(Event::Died(server(0)));
+    stage.front_obeys();
+    stage.report(1, slave(false));
+    stage.now += 1_000;
+    let elected = stage.tell(Event::Ticked);
+    assert!(elected.contains(&Action::Commit(Epoch { number: 2, master: 1 })), "{elected:?}");
+}
