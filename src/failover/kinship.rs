@@ -5,19 +5,20 @@ use super::dialect::MemberReport;
 /// Why it cannot, where the servers tell enough to know: only a copy of the master helps then.
 /// A server that is beyond its master waits for a future that will never come, without a word.
 pub fn estranged(master: &MemberReport, member: &MemberReport) -> Option<String> {
-    if !master.writable || member.writable || master.origin.is_none() || member.origin.is_none() {
+    let (leading, following) = (master.lineage.as_ref()?, member.lineage.as_ref()?);
+    if !master.writable || member.writable {
         return None;
     }
-    if master.origin != member.origin {
+    if leading.origin != following.origin {
         return Some("its data was made from another image than the master's".to_owned());
     }
-    if member.position < master.oldest {
+    if member.position < leading.oldest {
         return Some(format!("the master's log no longer reaches back to {}", member.position));
     }
     if member.history == master.history {
         return None;
     }
-    let Some(parted) = master.branches.iter().find(|branch| branch.history == member.history) else {
+    let Some(parted) = leading.branches.iter().find(|branch| branch.history == member.history) else {
         return Some("what it holds is no part of the master's history".to_owned());
     };
     let beyond = member.position.checked_sub(parted.position).filter(|beyond| *beyond > 0)?;
@@ -27,20 +28,22 @@ pub fn estranged(master: &MemberReport, member: &MemberReport) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failover::dialect::Branch;
+    use crate::failover::dialect::{Branch, Lineage};
 
     fn branch(history: &str, position: u64) -> Branch {
         Branch { history: history.to_owned(), position }
     }
 
     fn server(history: &str, position: u64) -> MemberReport {
-        let origin = Some("one".to_owned());
-        MemberReport { origin, history: history.to_owned(), position, ..MemberReport::default() }
+        let lineage = Lineage { origin: "one".to_owned(), branches: Vec::new(), oldest: 0 };
+        let lineage = Some(Box::new(lineage));
+        MemberReport { lineage, history: history.to_owned(), position, ..MemberReport::default() }
     }
 
     fn master() -> MemberReport {
         let branches = vec![branch("1", 40), branch("2", 70)];
-        MemberReport { writable: true, branches, oldest: 30, ..server("3", 100) }
+        let lineage = Some(Box::new(Lineage { origin: "one".to_owned(), branches, oldest: 30 }));
+        MemberReport { writable: true, lineage, ..server("3", 100) }
     }
 
     #[test]
@@ -60,13 +63,14 @@ mod tests {
     #[test]
     fn a_log_that_begins_later_and_another_origin_cannot_be_followed() {
         assert!(estranged(&master(), &server("1", 29)).unwrap().contains("reaches back"));
-        let foreign = MemberReport { origin: Some("other".to_owned()), ..server("3", 100) };
+        let mut foreign = server("3", 100);
+        foreign.lineage.as_mut().unwrap().origin = "other".to_owned();
         assert!(estranged(&master(), &foreign).unwrap().contains("another image"));
     }
 
     #[test]
     fn nothing_is_concluded_from_servers_that_do_not_tell() {
-        let silent = MemberReport { origin: None, ..server("4", 500) };
+        let silent = MemberReport { lineage: None, ..server("4", 500) };
         assert_eq!(estranged(&master(), &silent), None);
         let slave = MemberReport { writable: false, ..master() };
         assert_eq!(estranged(&slave, &server("2", 71)), None, "who is no master now may yet learn of more branches");

@@ -100,12 +100,8 @@ pub struct MemberReport {
     pub broken: Option<String>,
     /// Whether its writes wait for a slave; `None` where that cannot be.
     pub guarded: Option<bool>,
-    /// What its data was made from; members of different origins cannot follow each other.
-    pub origin: Option<String>,
-    /// Where earlier lines of writes ended that its own goes on from.
-    pub branches: Vec<Branch>,
-    /// Its log of writes reaches back to here; who is before this cannot follow it.
-    pub oldest: u64,
+    /// Whom it can lead, where the server tells.
+    pub lineage: Option<Box<Lineage>>,
     /// Seconds behind its upstream, if it tells that itself.
     pub lag_seconds: Option<f64>,
     /// The line of writes it belongs to; positions compare only within one.
@@ -125,6 +121,17 @@ pub struct MemberReport {
     pub used_memory: Option<u64>,
     /// Of groups whose members elect.
     pub ballot: Option<Box<Ballot>>,
+}
+
+/// What decides whether one server can follow another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lineage {
+    /// What its data was made from; members of different origins cannot follow each other.
+    pub origin: String,
+    /// Where earlier lines of writes ended that its own goes on from.
+    pub branches: Vec<Branch>,
+    /// Its log of writes reaches back to here; who is before this cannot follow it.
+    pub oldest: u64,
 }
 
 /// The end of an earlier history: what it holds beyond this position belongs to no other.

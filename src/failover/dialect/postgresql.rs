@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::{
-    Branch, Dialect, Election, Follower, LedgerStep, MemberReport, Protocol, ReadError, Reply, RoleChange,
+    Branch, Dialect, Election, Follower, LedgerStep, Lineage, MemberReport, Protocol, ReadError, Reply, RoleChange,
     ServerCommand,
 };
 
@@ -212,9 +212,11 @@ fn report(server: &Fields<'_>) -> Result<MemberReport, ReadError> {
         writes: server.number("writes").unwrap_or(0),
         empty: blank,
         blank,
-        origin: Some(origin.to_owned()),
-        branches: server.branches(origin),
-        oldest: server.oldest().unwrap_or(0),
+        lineage: Some(Box::new(Lineage {
+            origin: origin.to_owned(),
+            branches: server.branches(origin),
+            oldest: server.oldest().unwrap_or(0),
+        })),
         version: server.text("version").map(|text| text.split(' ').next().unwrap_or(text).to_owned()),
         ..MemberReport::default()
     })

@@ -165,13 +165,13 @@ fn a_master_that_cannot_be_demoted_hands_over_by_ending() {
 
 #[test]
 fn a_member_beyond_its_master_becomes_a_copy_before_it_is_told_to_follow() {
-    use crate::failover::dialect::Branch;
+    use crate::failover::dialect::{Branch, Lineage};
     let mut stage = Stage::steady();
     stage.group.config.copy_beyond = Some(1_000);
-    let origin = Some("one".to_owned());
     let branches = vec![Branch { history: "g".to_owned(), position: 5 }];
-    stage.report(0, MemberReport { origin: origin.clone(), branches, ..master() });
-    let returned = MemberReport { origin, history: "g".to_owned(), position: 6, ..MemberReport::default() };
+    let lineage = Some(Box::new(Lineage { origin: "one".to_owned(), branches, oldest: 0 }));
+    stage.report(0, MemberReport { lineage: lineage.clone(), ..master() });
+    let returned = MemberReport { lineage, history: "g".to_owned(), position: 6, ..MemberReport::default() };
     assert_eq!(stage.report(1, returned), [command(1, RoleChange::CopyFrom(addr(0)))]);
 }
 
