@@ -31,7 +31,7 @@ fn view(session: TcpSession, observed: &ObservedApp) -> ConnectionView {
     let instance = instance_at(session.peer.ip(), observed);
     ConnectionView {
         peer: instance.unwrap_or_else(|| session.peer.to_string()),
-        since: jiff::Timestamp::try_from(session.since).map(|at| format!("{at:.6}")).unwrap_or_default(),
+        since: format!("{:.6}", session.since),
         epoch: session.epoch,
         received: session.received,
         sent: session.sent,

@@ -2,9 +2,10 @@
 //! wires the proxy to it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::model::{AppName, RouteTable};
 
@@ -52,7 +53,7 @@ pub struct TcpUse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TcpSession {
     pub peer: SocketAddr,
-    pub since: SystemTime,
+    pub since: Timestamp,
     /// The master's.
     pub epoch: u64,
     /// Bytes from the client, and to it.

@@ -88,20 +88,20 @@ impl<A: Fn() -> Option<u32>> Relay<'_, A> {
         tokio::select! {
             ready = ready(self.client, of_client) => {
                 if ready?.is_readable() && reads_client {
-                    self.from_client()?;
+                    self.hear_client()?;
                 }
                 Ok(true)
             }
             ready = ready(self.master, of_master) => {
                 if ready?.is_readable() {
-                    return self.from_master().await;
+                    return self.hear_master().await;
                 }
                 Ok(true)
             }
         }
     }
 
-    fn from_client(&mut self) -> io::Result<()> {
+    fn hear_client(&mut self) -> io::Result<()> {
         let inbox = &mut self.session.inbox;
         inbox.reserve(PIECE);
         match self.client.try_read_buf(inbox) {
@@ -113,7 +113,7 @@ impl<A: Fn() -> Option<u32>> Relay<'_, A> {
         Ok(())
     }
 
-    async fn from_master(&mut self) -> io::Result<bool> {
+    async fn hear_master(&mut self) -> io::Result<bool> {
         match self.read_master() {
             // What was held back was not acknowledged.
             Ok(0) if self.session.owes() => Err(io::ErrorKind::ConnectionReset.into()),

@@ -11,8 +11,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant as WallInstant, SystemTime};
+use std::time::{Duration, Instant as WallInstant};
 
+use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -89,7 +90,7 @@ struct Session {
     front: Arc<TcpFront>,
     goal: Goal,
     peer: SocketAddr,
-    since: SystemTime,
+    since: Timestamp,
     passed: Rc<Passed>,
     task: JoinHandle<()>,
 }
@@ -105,7 +106,7 @@ pub(super) struct Passed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TcpConnection {
     pub peer: SocketAddr,
-    pub since: SystemTime,
+    pub since: Timestamp,
     /// 0 for one with an instance of a code service.
     pub epoch: u64,
     pub bytes_to_master: u64,
@@ -270,7 +271,7 @@ impl Sessions {
         let front = || Arc::clone(&opened.front);
         let entry = Entry { worker: Rc::clone(worker), front: front(), id, front_port, goal, passed: passed.clone() };
         let task = tokio::task::spawn_local(run(entry, ends));
-        let session = Session { front_port, front: front(), goal, peer, since: SystemTime::now(), passed, task };
+        let session = Session { front_port, front: front(), goal, peer, since: Timestamp::now(), passed, task };
         self.running.borrow_mut().insert(id, session);
     }
 

@@ -33,11 +33,10 @@ fn nothing_acknowledged_is_lost_with_the_master_and_writes_go_on_without_a_slave
     connections_are_listed_and_counted(&platform, address, &password);
 
     let kills: usize = std::env::var("KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
-    kill_under_writes(&platform, kills.div_ceil(2));
-    platform.scale(APP, &["db=3"]);
-    kill_under_writes(&platform, kills / 2);
-    platform.scale(APP, &["db=2"]);
+    kill_under_writes(&platform, kills.div_ceil(2), "two");
     writes_go_on_without_the_slave(&platform, address, &password);
+    platform.scale(APP, &["db=3"]);
+    kill_under_writes(&platform, kills / 2, "three");
     let cut = platform.service(APP, "db")["traffic"]["cut"].as_u64().unwrap();
     assert!(cut >= kills as u64, "{cut} sessions were cut");
 }
@@ -55,9 +54,9 @@ fn a_word_nobody_knows_is_refused(platform: &Platform, folder: &Path) {
     }
 }
 
-fn kill_under_writes(platform: &Platform, kills: usize) {
+fn kill_under_writes(platform: &Platform, kills: usize, members: &str) {
     let (address, password) = platform.data(APP, "db");
-    let key = |number: usize| format!("ledger-{kills}-{number}");
+    let key = |number: usize| format!("ledger-{members}-{number}");
     let ledgers: Vec<Ledger> = (0..WRITERS)
         .map(|number| Ledger { database: Database::Redis, address, password: password.clone(), key: key(number) })
         .collect();
