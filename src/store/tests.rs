@@ -27,15 +27,19 @@ async fn what_was_saved_is_there_after_reopening() {
         let store = Store::open(&path).unwrap();
         store.save_app(&record).await.unwrap();
         store.commit_epoch(&record.name, &db, epoch).await.unwrap();
+        assert_eq!(store.vouched(&record.name, &db).await.unwrap(), None);
+        store.vouch(&record.name, &db, Some(7)).await.unwrap();
         store.append_line(&record.name, "d", 0, "{}".to_owned()).await.unwrap();
     }
     let store = Store::open(&path).unwrap();
     assert_eq!(store.apps().await.unwrap(), vec![record.clone()]);
     assert_eq!(store.epoch(&record.name, &db).await.unwrap(), Some(epoch));
+    assert_eq!(store.vouched(&record.name, &db).await.unwrap(), Some(7));
     assert_eq!(store.lines("d", 0).await.unwrap().len(), 1);
 
     store.remove_app(&record.name).await.unwrap();
     assert_eq!(store.epoch(&record.name, &db).await.unwrap(), None);
+    assert_eq!(store.vouched(&record.name, &db).await.unwrap(), None);
     assert!(store.apps().await.unwrap().is_empty());
 }
 
