@@ -169,7 +169,7 @@ impl Daemon {
             }
             Action::Note(text) => world.tell(format!("note: {text}")),
             Action::Record(_) | Action::AnswerSwitchover(_) => {}
-            Action::Kill(_) | Action::Ping(_) | Action::Command { .. } => {
+            Action::Kill(_) | Action::Ping(_) | Action::Command { .. } | Action::Vouch { .. } => {
                 world.breaks(format!("{action:?} is nothing for a group that elects by itself"));
             }
         }
