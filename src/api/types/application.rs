@@ -107,7 +107,8 @@ pub struct Traffic {
     pub refused: u64,
     /// Waiting for a master now.
     pub parked: u64,
-    /// Reset because the master changed, or was about to.
+    /// Reset by the front because the master changed, or was about to. Those of a master that
+    /// dies may end with it instead.
     pub cut: u64,
     /// Bytes from clients, and to them.
     pub received: u64,
