@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::failover::dialect;
 use crate::model::observed::{ObservedApp, Purpose, RunState};
-use crate::model::{AppName, Epoch, GroupStatus, Receipt, ServiceName, TcpRoute, TcpState};
+use crate::model::{AppName, Epoch, GroupStatus, Receipt, Refusal, ServiceName, TcpRoute, TcpState};
 use crate::store::{ActivityRecord, ServiceRecord, Store};
 
 use super::app::App;
@@ -167,7 +167,7 @@ fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Ve
 }
 
 /// What a client reads that cannot be led to a master, in its own protocol.
-pub fn refusal(replication: &str, service: &ServiceName, state: &TcpState) -> Arc<[u8]> {
+pub fn refusal(replication: &str, service: &ServiceName, state: &TcpState) -> Arc<Refusal> {
     let why = match state {
         TcpState::Refused { why } => format!("{service} has no master: {why}"),
         _ => format!("{service} has no master that could be reached in time; `dotcloud info {service}` tells more"),

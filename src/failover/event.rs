@@ -37,8 +37,8 @@ pub struct Seat {
 pub enum Miss {
     /// Nothing listens, or the connection broke and could not be made again.
     Refused,
-    /// The time-out passed. `busy`: the process was seen running on a processor, so that it
-    /// works rather than hangs.
+    /// The time-out passed. `busy`: the server's processes were seen at work, so that it works
+    /// rather than hangs, or who asked did not run itself.
     Silent { busy: bool },
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{AppName, InstanceName, ServiceName};
+use super::{AppName, InstanceName, Refusal, ServiceName};
 
 /// Everything the proxy needs to route. Replaced whole, never changed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,9 +45,8 @@ pub struct TcpRoute {
     pub app: AppName,
     pub service: ServiceName,
     pub state: TcpState,
-    /// What a client that has to be turned away reads before the connection is closed, in the
-    /// protocol of the service. Empty: nothing.
-    pub refusal: Arc<[u8]>,
+    /// What a client that has to be turned away reads before the connection is closed.
+    pub refusal: Arc<Refusal>,
 }
 
 /// Where new connections of a TCP route go.

@@ -153,11 +153,13 @@ pub(super) async fn serve(worker: Rc<Worker>, client: TcpStream, peer: SocketAdd
 }
 
 async fn refuse(worker: &Worker, client: TcpStream, front_port: u16) {
-    let words = worker.table().tcp(front_port).map(|live| {
+    let refusal = worker.table().tcp(front_port).map(|live| {
         live.front.counts.of(worker.index).refused.add(1);
         Arc::clone(&live.route.refusal)
     });
-    farewell::say(client, words.as_deref().unwrap_or_default()).await;
+    if let Some(refusal) = refusal {
+        farewell::say(client, &refusal).await;
+    }
 }
 
 /// A connection to the current master, or `None` when the client has to be turned away.

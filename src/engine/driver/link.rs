@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use crate::failover::dialect::{Dialect, MemberReport, Motion, Reply, RoleChange, ServerCommand};
 use crate::failover::{Event, Miss, Moment, Server};
 
 use super::connection::{ConnectError, Connection};
-use super::process;
+use super::effort;
+
+/// A time-out that is noticed so much after its time says that we did not run ourselves.
+const STARVED: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone)]
 pub(super) enum Request {
@@ -37,7 +41,10 @@ pub(super) struct Link {
 /// Why there is no answer.
 enum Failure {
     Broken,
-    TimedOut,
+    /// `starved`: our own time-out came late, so that the answer's absence says little.
+    TimedOut {
+        starved: bool,
+    },
     /// The login was refused, in the server's words.
     Login(String),
 }
@@ -132,7 +139,7 @@ impl Link {
     fn miss(&self, failure: &Failure) -> Option<Event> {
         let how = match failure {
             Failure::Broken => Miss::Refused,
-            Failure::TimedOut => Miss::Silent { busy: self.pid.is_some_and(process::busy) },
+            Failure::TimedOut { starved } => Miss::Silent { busy: *starved || self.pid.is_some_and(effort::busy) },
             Failure::Login(_) => return None,
         };
         Some(Event::Missed(self.server, how))
@@ -156,7 +163,9 @@ impl Link {
             let connection = held.insert(Connection::open(self.addr, self.dialect, &self.password).await?);
             connection.round_trip(commands).await.map_err(|_| Failure::Broken)
         };
-        tokio::time::timeout(limit, attempt).await.unwrap_or(Err(Failure::TimedOut))
+        let due = Instant::now() + limit;
+        let outcome = timeout_at(due, attempt).await;
+        outcome.unwrap_or_else(|_| Err(Failure::TimedOut { starved: due.elapsed() > STARVED }))
     }
 }
 
@@ -181,7 +190,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Broken => f.write_str("the connection broke"),
-            Self::TimedOut => f.write_str("no answer in time"),
+            Self::TimedOut { .. } => f.write_str("no answer in time"),
             Self::Login(error) => f.write_str(error),
         }
     }

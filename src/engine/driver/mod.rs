@@ -8,6 +8,7 @@
 mod amqp;
 mod connection;
 mod copy;
+mod effort;
 mod lines;
 mod link;
 mod mongo;

@@ -1,4 +1,4 @@
-//! A server's process as the kernel shows it: whether it is gone, and whether it works.
+//! A server's process as the kernel shows it: whether it is gone.
 
 use std::os::fd::OwnedFd;
 
@@ -55,14 +55,6 @@ pub(super) fn see(pid: u32, container: &str, verify: bool) -> Seen {
 fn belongs(pid: u32, container: &str) -> bool {
     let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     !container.is_empty() && cgroups.contains(container)
-}
-
-/// Whether the process is on a processor or waits for one. One that hangs (stopped, frozen)
-/// never is; one that computes for long, or starves, is.
-pub(super) fn busy(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in parentheses may itself hold parentheses and spaces.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'))
 }
 
 #[cfg(test)]

@@ -86,7 +86,9 @@ pub fn direct(serving: &Serving<'_>, catalog: &Catalog) -> PortRoutes {
                     Err(why) => TcpState::Refused { why },
                 };
                 drop(
-                    routes.tcp.insert(front.number, Arc::new(TcpRoute { app, service, state, refusal: Arc::from([]) })),
+                    routes
+                        .tcp
+                        .insert(front.number, Arc::new(TcpRoute { app, service, state, refusal: Arc::default() })),
                 );
             }
             PortKind::Udp => {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::model::Refusal;
+
 pub use super::ballot::{Ballot, Furnished, Motion, SetConfig, SetMember, Standpoint};
 
 pub mod mongodb;
@@ -213,8 +215,8 @@ pub trait Dialect: Send + Sync + 'static {
     }
     /// What a client reads that connects while nobody is master, in the server's own protocol, so
     /// that its driver shows the reason. Empty where nothing can be said.
-    fn refusal(&self, _why: &str) -> Vec<u8> {
-        Vec::new()
+    fn refusal(&self, _why: &str) -> Refusal {
+        Refusal::default()
     }
     /// The words of a ledger called `name` (`[a-z0-9_]`), for a client that logs in as
     /// applications do. Empty where nothing can be written.

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use crate::model::Refusal;
+
 use super::{Dialect, Election, LedgerStep, MemberReport, Protocol, ReadError, Reply, RoleChange, ServerCommand};
 
 /// Below so many transactions replaying them is quicker than a copy.
@@ -82,7 +84,7 @@ impl Dialect for MySql {
     /// An error in place of the greeting, with the code of a server that shuts down: drivers take
     /// it for a lost connection (08S01), which may be tried again. Before the greeting errors
     /// have no SQL state.
-    fn refusal(&self, why: &str) -> Vec<u8> {
+    fn refusal(&self, why: &str) -> Refusal {
         const SERVER_SHUTDOWN: u16 = 1053;
         let text: String = why.chars().take(500).collect();
         let mut packet = vec![0xff];
@@ -91,7 +93,7 @@ impl Dialect for MySql {
         // The length in three bytes, then the number of the packet.
         let mut bytes = (packet.len() as u32).to_le_bytes().to_vec();
         bytes.extend(packet);
-        bytes
+        Refusal::of(bytes)
     }
 
     /// Half of what the server's own needs leave.

@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use crate::model::Refusal;
+
 use super::{
     Branch, Dialect, Election, Follower, LedgerStep, Lineage, MemberReport, Protocol, ReadError, Reply, RoleChange,
     ServerCommand,
@@ -17,6 +19,8 @@ use super::{
 /// A young log is quicker read from its beginning than copied. Within what `wal_keep_size` keeps.
 const COPY_BEYOND: u64 = 64 * MIB;
 const MIB: u64 = 1024 * 1024;
+/// What a client sends before its login to ask for TLS, and for GSSAPI.
+const ENCRYPTION: [[u8; 8]; 2] = [[0, 0, 0, 8, 4, 210, 22, 47], [0, 0, 0, 8, 4, 210, 22, 48]];
 /// Timelines before these many are so old that nobody still belongs to them.
 const BRANCHES: usize = 32;
 
@@ -86,9 +90,9 @@ impl Dialect for PostgreSql {
     }
 
     /// An error with which a server ends a connection, for a client that has sent its first message.
-    /// One that asks for TLS before that has to be told no (`N`) first: as an answer to the question
-    /// it takes an error for a failure and does not show the reason.
-    fn refusal(&self, why: &str) -> Vec<u8> {
+    /// One that asks for encryption before that is told no first: as an answer to the question it
+    /// takes an error for a failure and does not show the reason.
+    fn refusal(&self, why: &str) -> Refusal {
         let mut fields = Vec::new();
         for (field, text) in [('S', "FATAL"), ('V', "FATAL"), ('C', "57P03"), ('M', why)] {
             fields.push(field as u8);
@@ -97,7 +101,8 @@ impl Dialect for PostgreSql {
         }
         fields.push(0);
         let length = u32::try_from(fields.len() + 4).unwrap_or_default();
-        [&b"E"[..], &length.to_be_bytes(), &fields].concat()
+        let words = [&b"E"[..], &length.to_be_bytes(), &fields].concat();
+        Refusal { questions: ENCRYPTION.map(|question| (question.to_vec(), b"N".to_vec())).into(), words }
     }
 
     fn ledger(&self, name: &str, step: LedgerStep) -> Vec<ServerCommand> {

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::model::Refusal;
+
 use super::{
     Dialect, Election, Follower, LedgerStep, MemberReport, Protocol, ReadError, Reply, RoleChange, ServerCommand,
 };
@@ -69,8 +71,8 @@ impl Dialect for Redis {
 
     /// Clients take it for the answer to their first command. The code is what Redis itself says
     /// of a slave without a master; clients know it as a reason to come again.
-    fn refusal(&self, why: &str) -> Vec<u8> {
-        format!("-MASTERDOWN {}\r\n", why.replace(['\r', '\n'], " ")).into_bytes()
+    fn refusal(&self, why: &str) -> Refusal {
+        Refusal::of(format!("-MASTERDOWN {}\r\n", why.replace(['\r', '\n'], " ")))
     }
 
     /// A bitmap: one bit for each number.

@@ -223,12 +223,8 @@ fn table(backends: Vec<Backend>, awaited: bool) -> RouteTable {
 }
 
 pub fn tcp_table(front_port: u16, state: TcpState) -> RouteTable {
-    let route = TcpRoute {
-        app: "counter".parse().unwrap(),
-        service: "db".parse().unwrap(),
-        state,
-        refusal: Arc::from(&b""[..]),
-    };
+    let route =
+        TcpRoute { app: "counter".parse().unwrap(), service: "db".parse().unwrap(), state, refusal: Arc::default() };
     RouteTable { tcp: HashMap::from([(front_port, Arc::new(route))]), ..RouteTable::default() }
 }
 

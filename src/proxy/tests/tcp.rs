@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::support::*;
-use crate::model::TcpState;
+use crate::model::{Refusal, TcpState};
 use crate::proxy::{Proxy, ProxyConfig};
 
 const PORT: u16 = 20_001;
@@ -217,7 +217,7 @@ async fn a_client_that_is_turned_away_reads_why() {
         let front = TcpFront::start(config, TcpState::Gated).await;
         let mut table = tcp_table(PORT, state);
         let route = table.tcp.get_mut(&PORT).unwrap();
-        Arc::make_mut(route).refusal = Arc::from(WORDS);
+        Arc::make_mut(route).refusal = Arc::new(Refusal::of(WORDS));
         front.proxy.applied(front.proxy.publish(table)).await;
         let mut client = front.connect().await;
         client.write_all(&[b'x'; 100_000]).await.unwrap();
@@ -225,6 +225,35 @@ async fn a_client_that_is_turned_away_reads_why() {
         client.read_to_end(&mut told).await.unwrap();
         assert_eq!(told, WORDS);
     }
+}
+
+/// A client that asks for one kind of encryption, then for another, in pieces; one that says at
+/// once what it wants; and one that says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_asks_first_is_answered_before_it_reads_why_it_is_turned_away() {
+    let questions = [b"tls?", b"gss?"].map(|question| (question.to_vec(), b"N".to_vec())).into();
+    let front = TcpFront::start(quick(), TcpState::Gated).await;
+    let mut table = tcp_table(PORT, TcpState::Refused { why: "a guess".into() });
+    let refusal = Refusal { questions, words: b"why".to_vec() };
+    Arc::make_mut(table.tcp.get_mut(&PORT).unwrap()).refusal = Arc::new(refusal);
+    front.proxy.applied(front.proxy.publish(table)).await;
+
+    let (mut asking, mut direct, mut silent) = (front.connect().await, front.connect().await, front.connect().await);
+    for question in ["gss?", "tls?"] {
+        asking.write_all(&question.as_bytes()[..3]).await.unwrap();
+        assert_eq!(ask(&mut asking, &question[3..]).await.unwrap(), "N");
+    }
+    for client in [&mut asking, &mut direct] {
+        client.write_all(b"tell me more").await.unwrap();
+        assert_eq!(rest(client).await, "why");
+    }
+    assert_eq!(rest(&mut silent).await, "why");
+}
+
+async fn rest(client: &mut TcpStream) -> String {
+    let mut told = String::new();
+    client.read_to_string(&mut told).await.unwrap();
+    told
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,5 +116,5 @@ fn a_ledger_is_a_database_of_its_own() {
 
 #[test]
 fn a_client_without_a_master_reads_an_error_in_place_of_the_greeting() {
-    assert_eq!(MySql.refusal("no master"), b"\x0c\0\0\0\xff\x1d\x04no master");
+    assert_eq!(MySql.refusal("no master").words, b"\x0c\0\0\0\xff\x1d\x04no master");
 }

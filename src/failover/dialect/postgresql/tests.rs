@@ -100,7 +100,8 @@ fn whoever_is_to_follow_stops_being_master_first_and_tells_no_password() {
 
 #[test]
 fn a_refusal_is_one_message_that_ends_a_connection() {
-    let bytes = PostgreSql.refusal("db.0 died\0");
+    let Refusal { questions, words: bytes } = PostgreSql.refusal("db.0 died\0");
+    assert_eq!(questions[0], (b"\0\0\0\x08\x04\xd2\x16\x2f".to_vec(), b"N".to_vec()));
     assert_eq!(bytes[0], b'E');
     assert_eq!(u32::from_be_bytes(bytes[1..5].try_into().unwrap()) as usize, bytes.len() - 1);
     let text = String::from_utf8_lossy(&bytes[5..]).into_owned();

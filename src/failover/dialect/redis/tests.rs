@@ -108,5 +108,5 @@ fn a_ledger_is_a_bitmap_that_the_server_reads_as_runs() {
 
 #[test]
 fn a_client_without_a_master_reads_one_line_of_error() {
-    assert_eq!(Redis.refusal("db has no master:\r\na guess"), b"-MASTERDOWN db has no master:  a guess\r\n");
+    assert_eq!(Redis.refusal("db has no master:\r\na guess").words, b"-MASTERDOWN db has no master:  a guess\r\n");
 }
