@@ -23,6 +23,9 @@ pub use service_type::{Client, DataSpec, ImageRecipe, Kind, ServiceType};
 
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
+/// What every data service's image may copy.
+const LENT: &str = "_data";
+
 /// Contents of one folder: relative path -> bytes.
 pub type Files = BTreeMap<String, Cow<'static, [u8]>>;
 
@@ -79,7 +82,22 @@ impl Catalog {
             }
         }
         self.check_parents()?;
+        self.lend();
         Ok(self)
+    }
+
+    /// Data services whose images are made from none of ours have the files of [`LENT`], unless
+    /// they bring files of these names.
+    fn lend(&mut self) {
+        let Some(lent) = self.folders.get(LENT).cloned() else { return };
+        let is_first = |of: &&ServiceType| of.images.pull.is_some() || of.images.from == "base";
+        let borrowers = self.types.values().filter(|of| of.data.is_some() && of.images.same_as.is_none());
+        for borrower in borrowers.filter(is_first) {
+            let files = self.folders.entry(borrower.name.clone()).or_default();
+            for (path, bytes) in &lent {
+                files.entry(path.clone()).or_insert_with(|| bytes.clone());
+            }
+        }
     }
 
     fn check_parents(&self) -> Result<(), CatalogError> {
@@ -127,6 +145,23 @@ fn split(path: &Path) -> Option<(String, String)> {
 mod tests {
     use super::*;
     use crate::model::Memory;
+
+    #[test]
+    fn files_of_all_data_services_are_lent_to_those_that_have_none_of_that_name() {
+        let catalog = Catalog::embedded().unwrap();
+        let pod = |of: &Catalog, name: &str| of.files(name).and_then(|files| files.get("pod").cloned());
+        let lent = pod(&catalog, LENT).unwrap();
+        for name in ["redis", "smtp", "mongodb"] {
+            assert_eq!(pod(&catalog, name).as_ref(), Some(&lent), "{name}");
+        }
+        // Made from postgresql, which has it already; no data service.
+        assert_eq!((pod(&catalog, "postgis"), pod(&catalog, "python")), (None, None));
+        let file = |name: &str, text: &'static [u8]| (PathBuf::from(name), Cow::Borrowed(text));
+        let toml = catalog.files("redis").unwrap()["service.toml"].clone();
+        let own = [(PathBuf::from("redis/service.toml"), toml), file("redis/pod", b"mine")];
+        let catalog = catalog.with_folder(own).unwrap();
+        assert_eq!(pod(&catalog, "redis").as_deref(), Some(b"mine".as_slice()));
+    }
 
     fn with(text: &'static str) -> Result<Catalog, CatalogError> {
         let file = (PathBuf::from("mine/service.toml"), Cow::Borrowed(text.as_bytes()));

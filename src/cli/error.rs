@@ -142,7 +142,8 @@ fn refused(refusal: Refusal) -> CliError {
     let mut error = match kind {
         Some(ErrorKind::Unreachable) => CliError::new(Kind::Unreachable, description)
             .hint("`dotcloud doctor` looks at the Docker engine and says how to mend it"),
-        Some(ErrorKind::NotFound) => {
+        // Of applications and services; what else is missing is said with where it is listed.
+        Some(ErrorKind::NotFound) if description.ends_with("does not exist.") => {
             CliError::failed(description).hint("`dotcloud list` shows the applications, `dotcloud info` their services")
         }
         Some(ErrorKind::Failed) => CliError::failed(description).hint("`dotcloud doctor` looks for the usual reasons"),

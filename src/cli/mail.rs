@@ -158,7 +158,11 @@ async fn print_raw(app: &AppName, of: Of, number: u64, ctx: &Context) -> Result<
     let service = service(app, of, ctx).await?;
     let bytes = ctx.client.raw_mail(app.as_str(), &service, number).await?;
     let mut out = std::io::stdout().lock();
-    out.write_all(&bytes).and_then(|()| out.flush()).map_err(|error| CliError::because("cannot print the mail", &error))
+    match out.write_all(&bytes).and_then(|()| out.flush()) {
+        // Whoever reads has enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(|error| CliError::because("cannot print the mail", &error)),
+    }
 }
 
 async fn clear(app: &AppName, of: Of, ctx: &Context) -> Result<(), CliError> {

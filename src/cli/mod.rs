@@ -37,6 +37,7 @@ pub mod logs;
 pub mod mail;
 pub mod open;
 pub mod pack;
+pub mod parts;
 pub mod pause;
 pub mod push;
 pub mod race;

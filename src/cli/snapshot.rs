@@ -7,7 +7,8 @@ use crate::api::types::{Snapshot, SnapshotNews};
 use crate::model::{AppName, SnapshotName};
 
 use super::backup::{failed, lost};
-use super::table::{row, table};
+use super::dlist::moment;
+use super::table::{row, size, table};
 use super::{CliError, Context};
 
 /// Save all data of an application, and come back to it
@@ -126,12 +127,12 @@ async fn list(app: &AppName, ctx: &Context) -> Result<u8, CliError> {
         return Ok(0);
     }
     let line = |snapshot: &Snapshot| {
-        let size = HumanBytes(snapshot.bytes).to_string();
         let parts = snapshot.parts.iter().map(|part| part.name.clone()).collect::<Vec<_>>().join(" ");
-        let at = snapshot.created_at.split('.').next().unwrap_or_default().replace('T', " ");
-        row([&snapshot.name, &at, &size, snapshot.revision.as_deref().unwrap_or("-"), &parts])
+        let (at, revision) = (moment(&snapshot.created_at), snapshot.revision.as_deref().unwrap_or("-"));
+        row([&snapshot.name, &at, &size(snapshot.bytes), revision, &parts])
     };
-    ctx.ui.print(table(&snapshots.iter().map(line).collect::<Vec<_>>()));
+    let head = row(["name", "created", "size", "revision", "parts"]);
+    ctx.ui.print(table(&std::iter::once(head).chain(snapshots.iter().map(line)).collect::<Vec<_>>()));
     Ok(0)
 }
 

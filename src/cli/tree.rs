@@ -1,6 +1,6 @@
 //! The folder that is pushed: finds it, checks its build file, sends it.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::model::AppName;
 use super::build_file::{self, MissingApproot};
 use super::error::{CliError, chain};
 use super::pack::{self, PackError, PackReport};
+use super::parts::PartWriter;
 use super::{Context, connection};
 
 /// A folder with a valid build file.
@@ -28,8 +29,6 @@ pub struct Tree {
 
 /// How often an upload is started again when the daemon goes away under it.
 const ATTEMPTS: u32 = 3;
-/// The size of the parts that are sent.
-const PART: usize = 64 * 1024;
 
 impl Tree {
     /// The folder given, else the current one or the nearest above it with a build file. All
@@ -151,7 +150,9 @@ fn channel() -> (mpsc::Sender<Part>, RequestBody) {
 }
 
 fn pack_into(root: &Path, parts: mpsc::Sender<Part>, progress: ProgressBar) -> Result<PackReport, PackError> {
-    let mut writer = PartWriter { buffer: Vec::with_capacity(PART), parts: parts.clone(), progress, sent: 0 };
+    let body = parts.clone();
+    let pass_on = move |part| body.blocking_send(Ok(Frame::data(part))).is_ok();
+    let mut writer = PartWriter::new("Pushing code", progress, pass_on);
     let packed = pack::pack(root, &mut writer).and_then(|report| {
         writer.flush().map_err(PackError::Finish)?;
         Ok(report)
@@ -163,38 +164,10 @@ fn pack_into(root: &Path, parts: mpsc::Sender<Part>, progress: ProgressBar) -> R
     packed
 }
 
-/// Writes into a request's body from a blocking thread.
-struct PartWriter {
-    buffer: Vec<u8>,
-    parts: mpsc::Sender<Part>,
-    progress: ProgressBar,
-    sent: u64,
-}
-
-impl Write for PartWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PART {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        self.sent += self.buffer.len() as u64;
-        let part = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PART)));
-        self.parts.blocking_send(Ok(Frame::data(part))).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        self.progress.set_message(format!("Pushing code ({})", indicatif::HumanBytes(self.sent)));
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::parts::PART;
 
     fn packed(root: &Path) -> (Result<PackReport, PackError>, Result<Bytes, Box<dyn std::error::Error + Send + Sync>>) {
         let runtime = tokio::runtime::Runtime::new().unwrap();

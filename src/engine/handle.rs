@@ -13,7 +13,7 @@ use super::app::App;
 use super::inner::{EngineConfig, Inner};
 use super::runtime::{Runtime, RuntimeError};
 use super::traffic::Traffic;
-use super::{backup, deploy, live, reconcile};
+use super::{backup, deploy, live, reconcile, snapshot};
 
 /// A refused or failed request. `api::server` pairs each with an HTTP status.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,7 @@ impl Engine {
         catalog: Catalog,
     ) -> Result<Self> {
         let engine = Self { inner: Arc::new(Inner::new(config, store, runtime, traffic, catalog)) };
+        snapshot::sweep(&engine.inner.config.home).await;
         for record in engine.inner.store.apps().await? {
             engine.run_app(record);
         }
@@ -88,7 +89,10 @@ impl Engine {
         let inner = self.inner.clone();
         tokio::spawn(live::compare_once(inner.clone(), app.clone()));
         let (told, watched) = (self.inner.clone(), app.clone());
-        tokio::spawn(async move { backup::tell_interrupted(&told, &watched).await });
+        tokio::spawn(async move {
+            backup::tell_interrupted(&told, &watched).await;
+            snapshot::tell_interrupted(&told, &watched).await;
+        });
         spawn_forever("deployer", move || deploy::work(inner.clone(), app.clone()));
         true
     }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::model::observed::{Purpose, RunState};
 use crate::model::{AppName, ServiceName};
 
+use super::backup::Words;
 use super::handle::{Engine, EngineError, Result};
 use super::runtime::{ExecOutput, ExecSpec, RuntimeError};
 
@@ -153,13 +154,13 @@ impl Engine {
         let command = command.into_iter().chain(words.iter().map(|&word| word.to_owned())).collect();
         let spec = ExecSpec { command, ..ExecSpec::default() };
         let mut session = self.inner().runtime.exec(&container.id, &spec).await?;
-        let (mut answer, mut complaint) = (BytesMut::new(), BytesMut::new());
+        let (mut answer, mut complaint) = (BytesMut::new(), Words::default());
         while let Some(output) = session.output.recv().await {
             match output? {
                 ExecOutput::Stdout(bytes) => answer.extend_from_slice(&bytes),
-                ExecOutput::Stderr(bytes) => complaint.extend_from_slice(&bytes),
+                ExecOutput::Stderr(bytes) => complaint.hear(&bytes),
                 ExecOutput::Exit(0) => return Ok(answer.to_vec()),
-                ExecOutput::Exit(code) => return Err(refusal(service, code, &String::from_utf8_lossy(&complaint))),
+                ExecOutput::Exit(code) => return Err(refusal(service, code, &complaint.last_line())),
             }
         }
         Err(failed(service, "the command ended without a word"))

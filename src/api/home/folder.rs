@@ -33,7 +33,7 @@ fn make_private(folder: &Path) -> io::Result<()> {
 }
 
 /// What a daemon or the CLI writes there, by the beginnings of the names.
-const OURS: [&str; 5] = ["daemon.", "store.db", "api-key", "apps", "registry-unreachable"];
+const OURS: [&str; 6] = ["daemon.", "store.db", "api-key", "apps", "snapshots", "registry-unreachable"];
 
 fn holds_only_a_home(folder: &Path) -> io::Result<bool> {
     for entry in std::fs::read_dir(folder)? {

@@ -65,6 +65,8 @@ impl DumpFile {
     pub fn create(path: PathBuf, force: bool) -> Result<Self, CliError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |error: io::Error| CliError::because(format!("cannot write to {}", folder.display()), &error);
+        // With the folder in its words, and not our temporary file's name in it.
+        std::fs::metadata(folder).map_err(failed)?;
         let temporary = tempfile::Builder::new().prefix(".dotcloud-").suffix(".partial").tempfile_in(folder);
         let temporary = temporary.map_err(failed)?;
         let written = tokio::fs::File::from_std(temporary.reopen().map_err(failed)?);

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use indicatif::{HumanBytes, ProgressBar};
+use indicatif::HumanBytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -13,14 +13,12 @@ use crate::api::types::Frame;
 use crate::cli::Context;
 use crate::cli::error::{CliError, chain};
 use crate::cli::pack::{self, PackError, PackReport};
+use crate::cli::parts::PartWriter;
 use crate::faults::{Aim, Place as Who};
 use crate::model::{AppName, InstanceName};
 
 use super::place::{Place, name_of};
 use super::remote;
-
-/// The size of the parts that are sent.
-const PART: usize = 64 * 1024;
 
 pub async fn run(app: &AppName, from: &Place, aim: &Aim, path: &str, ctx: &Context) -> Result<(), CliError> {
     let source = Source::open(from, path).await?;
@@ -33,7 +31,9 @@ pub async fn run(app: &AppName, from: &Place, aim: &Aim, path: &str, ctx: &Conte
     let progress = ctx.ui.progress(format!("Copying to {aim}"));
     let (sender, parts) = mpsc::channel(4);
     let bar = progress.clone();
-    let packing = tokio::task::spawn_blocking(move || source.send(Outgoing::new(sender, bar)));
+    let packing = tokio::task::spawn_blocking(move || {
+        source.send(PartWriter::new("Copying", bar, move |part| sender.blocking_send(part).is_ok()))
+    });
     distribute(parts, &mut targets).await;
     let packed = packing.await;
     // One that could not be sent on is explained by those who did not take it.
@@ -130,7 +130,7 @@ impl Source {
         }
     }
 
-    fn send(self, mut out: Outgoing) -> Result<PackReport, PackError> {
+    fn send(self, mut out: PartWriter) -> Result<PackReport, PackError> {
         let report = match &self {
             Self::File { path, .. } => pack::pack_file(path, remote::ENTRY, &mut out)?,
             Self::Folder { path, .. } => pack::pack_whole(path, &mut out)?,
@@ -141,40 +141,6 @@ impl Source {
         };
         out.flush().map_err(PackError::Finish)?;
         Ok(report)
-    }
-}
-
-/// Cuts what is written into parts for the targets.
-struct Outgoing {
-    parts: mpsc::Sender<Bytes>,
-    buffer: Vec<u8>,
-    sent: u64,
-    progress: ProgressBar,
-}
-
-impl Outgoing {
-    fn new(parts: mpsc::Sender<Bytes>, progress: ProgressBar) -> Self {
-        Self { parts, buffer: Vec::with_capacity(PART), sent: 0, progress }
-    }
-}
-
-impl Write for Outgoing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PART {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        self.sent += self.buffer.len() as u64;
-        self.progress.set_message(format!("Copying ({})", HumanBytes(self.sent)));
-        let part = std::mem::replace(&mut self.buffer, Vec::with_capacity(PART)).into();
-        self.parts.blocking_send(part).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -13,6 +13,10 @@ use super::super::shell::MARK;
 /// Bytes of a command's last words that are kept.
 const WORDS: usize = 2048;
 
+/// What a command wrote to standard error: the end of it, however much that was.
+#[derive(Debug, Default)]
+pub struct Words(Vec<u8>);
+
 /// Ends a command that was begun and is not wanted to its end: closing its input would look to
 /// it like the end of what it was given.
 pub struct Ender {
@@ -42,7 +46,7 @@ impl Drop for Ender {
 pub struct Output {
     what: String,
     parts: mpsc::Receiver<runtime::Result<ExecOutput>>,
-    words: Vec<u8>,
+    words: Words,
 }
 
 /// A command that ended with another code than 0.
@@ -67,7 +71,7 @@ pub async fn start(
     let container = container.clone();
     let (engine, app) = (engine.clone(), app.clone());
     let ender = Ender { engine, app, container, mark, stdin: session.stdin, wanted: false };
-    Ok((ender, Output { what, parts: session.output, words: Vec::new() }))
+    Ok((ender, Output { what, parts: session.output, words: Words::default() }))
 }
 
 impl Output {
@@ -80,9 +84,9 @@ impl Output {
         loop {
             match self.parts.recv().await {
                 Some(Ok(ExecOutput::Stdout(bytes))) => return Ok(Ok(Some(bytes))),
-                Some(Ok(ExecOutput::Stderr(bytes))) => self.remember(&bytes),
+                Some(Ok(ExecOutput::Stderr(bytes))) => self.words.hear(&bytes),
                 Some(Ok(ExecOutput::Exit(0))) => return Ok(Ok(None)),
-                Some(Ok(ExecOutput::Exit(code))) => return Ok(Err(Refusal { code, words: last_line(&self.words) })),
+                Some(Ok(ExecOutput::Exit(code))) => return Ok(Err(Refusal { code, words: self.words.last_line() })),
                 Some(Err(error)) => return Err(error.into()),
                 None => return Err(self.failed("its end was not reported".to_owned())),
             }
@@ -92,11 +96,20 @@ impl Output {
     pub fn failed(&self, why: String) -> EngineError {
         EngineError::Runtime(RuntimeError::Failed { attempt: self.what.clone(), source: why.into() })
     }
+}
 
-    fn remember(&mut self, bytes: &[u8]) {
-        self.words.extend_from_slice(bytes);
-        let surplus = self.words.len().saturating_sub(WORDS);
-        self.words.drain(..surplus);
+impl Words {
+    pub fn hear(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+        let surplus = self.0.len().saturating_sub(WORDS);
+        self.0.drain(..surplus);
+    }
+
+    /// Without the space around it; empty when nothing was written.
+    pub fn last_line(&self) -> String {
+        let text = String::from_utf8_lossy(&self.0);
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.next_back().unwrap_or_default().to_owned()
     }
 }
 
@@ -111,8 +124,19 @@ impl Refusal {
     }
 }
 
-fn last_line(words: &[u8]) -> String {
-    let text = String::from_utf8_lossy(words);
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.next_back().unwrap_or_default().to_owned()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_command_that_complains_without_end_the_last_line_is_kept() {
+        let mut words = Words::default();
+        assert_eq!(words.last_line(), "");
+        for number in 0..10_000 {
+            words.hear(format!("tar: file {number} changed\n").as_bytes());
+        }
+        words.hear(b"tar: no space left \n\n");
+        assert_eq!(words.last_line(), "tar: no space left");
+        assert!(words.0.len() <= WORDS);
+    }
 }

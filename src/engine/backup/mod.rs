@@ -5,11 +5,13 @@
 mod busy;
 mod command;
 mod member;
+mod note;
 mod restore;
 
 pub use busy::{Busy, Turn};
-pub use command::{Ender, Output};
+pub use command::{Ender, Output, Words};
 pub use member::Source;
+pub use note::Note;
 pub use restore::{Restore, tell_interrupted};
 
 use bytes::Bytes;

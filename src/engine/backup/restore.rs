@@ -10,7 +10,7 @@ use super::super::app::App;
 use super::super::clock;
 use super::super::handle::{Engine, EngineError, Result, to_its_end};
 use super::super::inner::Inner;
-use super::{Ender, Output, Source, Turn, command};
+use super::{Ender, Note, Output, Source, Turn, command};
 
 /// What the type's command prints before its first change.
 const REPLACING: &[u8] = b"replacing";
@@ -106,16 +106,16 @@ impl Restore {
     }
 
     async fn end(mut self) -> Result<()> {
-        let (engine, service) = (self.engine.clone(), self.member.service.clone());
+        let (engine, note) = (self.engine.clone(), Note::of_service(&self.app, &self.member.service));
         let inner = engine.inner();
-        remember(inner, &self.app, &service, &clock::timestamp()).await;
+        note.write(inner, &clock::timestamp()).await;
         self.ender.wanted = true;
         self.ender.stdin = None;
         let verdict = match (&mut self.verdict).await {
             Ok(verdict) => verdict,
             Err(error) => Err(EngineError::Store(Box::new(error))),
         };
-        remember(inner, &self.app, &service, "").await;
+        note.erase(inner).await;
         let outcome = verdict.as_ref().map_or_else(ToString::to_string, |()| "everything was replaced".to_owned());
         let details = [("service", self.member.to_string()), ("outcome", outcome)];
         inner.record_activity(&self.app, "service", "restore", &details).await;
@@ -125,29 +125,15 @@ impl Restore {
 
 // === what a daemon that ended in the middle leaves behind
 
-fn key(app: &AppName, service: &ServiceName) -> String {
-    format!("restoring/{app}/{service}")
-}
-
-/// Notes since when contents are replaced; empty when they are not.
-async fn remember(inner: &Inner, app: &AppName, service: &ServiceName, since: &str) {
-    // Without the note a killed daemon's successor does not tell of it, nothing worse.
-    if let Err(error) = inner.store.set_setting(&key(app, service), since).await {
-        tracing::warn!(%error, "a restore of {service} is not noted");
-    }
-}
-
 /// Tells, in the activity list, of restores that the last daemon did not see end.
 pub async fn tell_interrupted(inner: &Inner, app: &App) {
     for service in app.record().services.iter().filter(|service| service.is_data) {
-        let since = inner.store.setting(&key(&app.name, &service.name)).await.ok().flatten();
-        let Some(since) = since.filter(|since| !since.is_empty()) else { continue };
+        let Some(since) = Note::of_service(&app.name, &service.name).take(inner).await else { continue };
         let outcome = format!(
             "unknown: the daemon ended during the one of {since}. It goes on within its member; if that ended too, \
              the contents may be partly replaced: restore again"
         );
         let details = [("service", service.name.to_string()), ("outcome", outcome)];
         inner.record_activity(&app.name, "service", "restore", &details).await;
-        remember(inner, &app.name, &service.name, "").await;
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::model::InstanceName;
 
 use super::super::app::App;
+use super::super::backup::Words;
 use super::super::handle::{Engine, EngineError, Result};
 use super::super::runtime::{self, ExecOutput, ExecSpec, RuntimeError};
 use super::manifest::Content;
@@ -40,6 +41,7 @@ chown --reference=$new . && chmod --reference=$new .
 rmdir $new
 "#;
 
+/// The old directory goes last: whoever ends this in the middle leaves one of the two whole.
 /// Says `ready` when the instance is to let its lock go; nothing when both directories are empty.
 const WRITE_DATA: &str = r#"set -eu -o pipefail
 cd /volume
@@ -52,10 +54,10 @@ exec 3>>lock
 chown --reference=. lock
 echo ready
 flock --timeout 120 3 || { echo "the instance did not let its ~/data go" >&2; exit 75; }
-find . -mindepth 1 -maxdepth 1 -type d -name '????????' -exec rm -rf {} +
 own=$(mktemp -u XXXXXXXX)
 mv -T $new "$own"
 ln -sfn "$own" next && chown -h --reference=. next && mv -fT next current
+find . -mindepth 1 -maxdepth 1 -type d -name '????????' ! -name "$own" -exec rm -rf {} +
 "#;
 
 /// A folder with the volume that holds it.
@@ -108,7 +110,7 @@ impl Folder {
         let command = ["bash", "-c", script, "folder", self.content.kind()].map(str::to_owned).into();
         let spec = ExecSpec { command, stdin, user: Some("0:0".to_owned()), ..ExecSpec::default() };
         let session = engine.inner().runtime.exec_beside(&app.name, &self.image, &self.volume, &spec).await?;
-        Ok(Talk { folder: self.clone(), stdin: session.stdin, output: session.output, words: Vec::new() })
+        Ok(Talk { folder: self.clone(), stdin: session.stdin, output: session.output, words: Words::default() })
     }
 }
 
@@ -117,7 +119,7 @@ pub struct Talk {
     folder: Folder,
     stdin: Option<mpsc::Sender<Bytes>>,
     output: mpsc::Receiver<runtime::Result<ExecOutput>>,
-    words: Vec<u8>,
+    words: Words,
 }
 
 impl Talk {
@@ -126,7 +128,7 @@ impl Talk {
         loop {
             match self.output.recv().await {
                 Some(Ok(ExecOutput::Stdout(bytes))) => return Ok(Some(bytes)),
-                Some(Ok(ExecOutput::Stderr(bytes))) => self.words.extend_from_slice(&bytes[..bytes.len().min(1024)]),
+                Some(Ok(ExecOutput::Stderr(bytes))) => self.words.hear(&bytes),
                 Some(Ok(ExecOutput::Exit(0))) => return Ok(None),
                 Some(Ok(ExecOutput::Exit(code))) => return Err(self.failed(code)),
                 Some(Err(error)) => return Err(error.into()),
@@ -157,9 +159,8 @@ impl Talk {
     }
 
     fn failed(&self, code: i64) -> EngineError {
-        let words = String::from_utf8_lossy(&self.words);
-        let last = words.lines().next_back().unwrap_or_default();
-        let why = if last.is_empty() { format!("it ended with exit code {code}") } else { last.to_owned() };
+        let last = self.words.last_line();
+        let why = if last.is_empty() { format!("it ended with exit code {code}") } else { last };
         let attempt = format!("copy the {} {}", self.folder.content.kind(), self.folder.content.name());
         EngineError::Runtime(RuntimeError::Failed { attempt, source: why.into() })
     }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 pub use manifest::{Content, Manifest, Part};
+pub use restore::tell_interrupted;
 
 use crate::model::{AppName, InstanceName, SnapshotName};
 
@@ -29,6 +30,11 @@ pub enum News {
     Restored { parts: usize },
     Failed(EngineError),
 }
+
+/// What a snapshot that is being written is called, after a point and its name…
+const PARTIAL: &str = ".partial";
+/// …and one that is being deleted.
+const DELETED: &str = ".deleted";
 
 impl Engine {
     /// The snapshots of an application, oldest first, whether it still exists or not.
@@ -53,6 +59,7 @@ impl Engine {
     /// `Conflict` when there is one of that name, or other work with the data goes on.
     pub async fn save_snapshot(&self, app: &AppName, name: SnapshotName) -> Result<mpsc::Receiver<News>> {
         let app = self.seen_app(app).await?;
+        let turn = app.busy.begin_whole("snapshot")?;
         let folder = self.snapshot_path(&app.name, &name);
         if folder.exists() {
             let text = format!("There is a snapshot {name}: `dotcloud snapshot delete {name}` makes room for it.");
@@ -61,7 +68,10 @@ impl Engine {
         let plan = save::Plan::make(self, &app)?;
         let (news, told) = mpsc::channel(16);
         let engine = self.clone();
-        tokio::spawn(async move { tell(&news, save::run(&engine, &app, &name, plan, &news).await).await });
+        tokio::spawn(async move {
+            let ended = save::run(&engine, &app, &name, plan, &news).await;
+            tell(&news, turn, ended).await;
+        });
         Ok(told)
     }
 
@@ -70,27 +80,37 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Engine::save_snapshot`]; `NotFound` and `Invalid` when it cannot be restored here.
+    /// That a file of it is damaged is its last news.
     pub async fn restore_snapshot(&self, app: &AppName, name: &SnapshotName) -> Result<mpsc::Receiver<News>> {
         let app = self.seen_app(app).await?;
         let folder = self.snapshot_path(&app.name, name);
+        let turn = app.busy.begin_whole("snapshot's restore")?;
         let manifest = Manifest::read(&folder, name).await?;
-        let plan = restore::Plan::make(self, &app, manifest, folder).await?;
+        let plan = restore::Plan::make(self, &app, manifest, folder)?;
         let (news, told) = mpsc::channel(16);
         let engine = self.clone();
-        tokio::spawn(async move { tell(&news, restore::run(&engine, &app, plan, &news).await).await });
+        tokio::spawn(async move {
+            let ended = restore::run(&engine, &app, plan, &news).await;
+            tell(&news, turn, ended).await;
+        });
         Ok(told)
     }
 
     /// # Errors
-    /// `NotFound` when there is none; `Store` when it cannot be removed.
+    /// `NotFound` when there is none; `Conflict` while one is restored; `Store` when it cannot be
+    /// removed.
     pub async fn delete_snapshot(&self, app: &AppName, name: &SnapshotName) -> Result<()> {
+        // Of an application that is gone nothing is restored.
+        let known = self.inner().app(app).ok();
+        let _turn = known.map(|app| app.busy.begin_whole("snapshot's removal")).transpose()?;
         let folder = self.snapshot_path(app, name);
         if !folder.exists() {
             return Err(EngineError::NotFound(format!("There is no snapshot {name}: `dotcloud snapshot list`.")));
         }
         // Under another name first: what is left of it is never taken for a snapshot.
-        let going = folder.with_file_name(format!(".{name}.deleted"));
+        let going = folder.with_file_name(format!(".{name}{DELETED}"));
         let gone = async {
+            remove_all(&going).await?;
             tokio::fs::rename(&folder, &going).await?;
             tokio::fs::remove_dir_all(&going).await
         };
@@ -110,8 +130,33 @@ impl Engine {
     }
 }
 
-/// The last news. Whoever asked may have gone.
-async fn tell(news: &mpsc::Sender<News>, ended: Result<News>) {
+/// Removes what a daemon that ended in the middle left: parts of snapshots, and of those that were
+/// being deleted. Nothing works with snapshots yet.
+pub async fn sweep(home: &Path) {
+    let Ok(mut apps) = tokio::fs::read_dir(home.join("snapshots")).await else { return };
+    while let Ok(Some(app)) = apps.next_entry().await {
+        let Ok(mut entries) = tokio::fs::read_dir(app.path()).await else { continue };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with('.') && (name.ends_with(PARTIAL) || name.ends_with(DELETED)) {
+                let removed = remove_all(&entry.path()).await;
+                removed.unwrap_or_else(|error| tracing::warn!(%error, "{name} cannot be removed"));
+            }
+        }
+    }
+}
+
+async fn remove_all(folder: &Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The last news. Whoever asked may have gone; who has not may go on with the next command.
+async fn tell(news: &mpsc::Sender<News>, turn: Turn, ended: Result<News>) {
+    drop(turn);
     let last = ended.unwrap_or_else(|error| {
         tracing::warn!(%error, "a snapshot failed");
         News::Failed(error)
@@ -135,4 +180,24 @@ fn sources(engine: &Engine, app: &App, what: &'static str) -> Result<Vec<(Source
 /// A folder's entries are on disk.
 async fn sync(folder: &Path) -> std::io::Result<()> {
     tokio::fs::File::open(folder).await?.sync_all().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_daemon_left_of_snapshots_is_removed_and_whole_ones_stay() {
+        let home = tempfile::tempdir().unwrap();
+        sweep(home.path()).await;
+        let shop = home.path().join("snapshots/shop");
+        for folder in ["full", ".half.partial/x", ".gone.deleted/x", ".mine", "a.partial"] {
+            std::fs::create_dir_all(shop.join(folder)).unwrap();
+        }
+        sweep(home.path()).await;
+        let left = std::fs::read_dir(&shop).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut left: Vec<String> = left.collect();
+        left.sort();
+        assert_eq!(left, [".mine", "a.partial", "full"]);
+    }
 }

@@ -1,14 +1,20 @@
 //! Restoring: everything is checked, then services are replaced at once, then folders in turn.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
+use crate::model::InstanceName;
+
 use super::super::app::App;
-use super::super::backup::{Source, Turn};
+use super::super::backup::{Note, Source, Turn};
+use super::super::clock;
 use super::super::handle::{Engine, EngineError, Result};
+use super::super::inner::Inner;
+use super::super::reconcile::in_full;
 use super::folders::{self, Folder};
 use super::manifest::{Content, Manifest, Part};
 use super::{News, sources};
@@ -23,8 +29,8 @@ pub struct Plan {
 
 impl Plan {
     /// # Errors
-    /// `Invalid` when a file is not what was saved, or the application has no place for it.
-    pub async fn make(engine: &Engine, app: &App, manifest: Manifest, folder: PathBuf) -> Result<Self> {
+    /// `Invalid` when the application has no place for a part.
+    pub fn make(engine: &Engine, app: &App, manifest: Manifest, folder: PathBuf) -> Result<Self> {
         let (mut sources, places) = (sources(engine, app, "snapshot's restore")?, folders::all(engine, app));
         let (mut services, mut folders) = (Vec::new(), Vec::new());
         for part in &manifest.parts {
@@ -42,7 +48,6 @@ impl Plan {
                 }
             }
         }
-        manifest.check(&folder).await?;
         Ok(Self { folder, services, folders, manifest })
     }
 }
@@ -69,42 +74,75 @@ fn check_type(source: &Source, saved: &str) -> Result<()> {
     (server(&source.kind.name) == server(saved)).then_some(()).ok_or_else(|| EngineError::Invalid(text()))
 }
 
+/// `Err` when it could not be done, or not wholly.
 pub async fn run(engine: &Engine, app: &App, plan: Plan, news: &mpsc::Sender<News>) -> Result<News> {
-    let restored = replace(engine, app, &plan.folder, plan.services, plan.folders, news).await;
+    plan.manifest.check(&plan.folder).await?;
+    let (inner, note, name) = (engine.inner(), Note::of_app(&app.name), plan.manifest.name.to_string());
+    note.write(inner, &format!("{name} {}", clock::timestamp())).await;
+    let (parts, in_place) = (plan.manifest.parts.len(), AtomicUsize::new(0));
+    let restored = replace(engine, app, plan, &in_place, news).await;
+    let restored = restored.map_err(|error| halfway(&error, in_place.into_inner(), parts));
+    note.erase(inner).await;
     let outcome = restored.as_ref().map_or_else(ToString::to_string, |()| "everything was replaced".to_owned());
-    let details = [("snapshot", plan.manifest.name.to_string()), ("outcome", outcome)];
-    engine.inner().record_activity(&app.name, "app", "restore", &details).await;
-    restored.map(|()| News::Restored { parts: plan.manifest.parts.len() })
+    inner.record_activity(&app.name, "app", "restore", &[("snapshot", name), ("outcome", outcome)]).await;
+    restored.map(|()| News::Restored { parts })
+}
+
+fn halfway(error: &EngineError, in_place: usize, parts: usize) -> EngineError {
+    let why = in_full(error);
+    let why = why.trim_end_matches('.');
+    EngineError::Invalid(format!("{why}. {in_place} of the snapshot's {parts} parts are in place: restore it again."))
+}
+
+/// Tells, in the activity list, of a restore that the last daemon did not see end.
+pub async fn tell_interrupted(inner: &Inner, app: &App) {
+    let Some(text) = Note::of_app(&app.name).take(inner).await else { return };
+    let (name, since) = text.split_once(' ').unwrap_or((&text, "an unknown time"));
+    let outcome =
+        format!("unknown: the daemon ended during the one of {since}. Data may be partly replaced: restore it again");
+    let details = [("snapshot", name.to_owned()), ("outcome", outcome)];
+    inner.record_activity(&app.name, "app", "restore", &details).await;
 }
 
 /// Services do not wait for one another; the first failure is told when all have ended.
 async fn replace(
     engine: &Engine,
     app: &App,
-    files: &Path,
-    services: Vec<(Source, Turn, Part)>,
-    folders: Vec<(Folder, Part)>,
+    plan: Plan,
+    in_place: &AtomicUsize,
     news: &mpsc::Sender<News>,
 ) -> Result<()> {
-    let services = services.into_iter().map(|(source, turn, part)| async move {
+    let files = plan.folder.as_path();
+    let told = async |part: &Part| {
+        in_place.fetch_add(1, Ordering::Relaxed);
+        // Whoever asked may have gone.
+        let _ = news.send(News::Part { content: part.content.clone(), bytes: part.bytes }).await;
+    };
+    let services = plan.services.into_iter().map(async |(source, turn, part)| {
         service(engine, app, files, source, turn, &part).await?;
-        told(news, &part).await
+        told(&part).await;
+        Ok(())
     });
     join_all(services).await.into_iter().collect::<Result<Vec<()>>>()?;
-    for (place, part) in folders {
-        let mut writing = place.write(engine, app).await?;
-        let mut file = open(&files.join(&part.file)).await?;
-        while let Some(bytes) = read(&mut file, &part).await? {
-            if !writing.send(bytes).await {
-                break;
-            }
-        }
-        if let Some(instance) = writing.finish(engine, app).await? {
+    for (place, part) in plan.folders {
+        if let Some(instance) = folder(engine, app, files, &place, &part).await? {
             let _ = news.send(News::Restarted(instance)).await;
         }
-        told(news, &part).await?;
+        told(&part).await;
     }
     Ok(())
+}
+
+/// Who was restarted for it.
+async fn folder(engine: &Engine, app: &App, files: &Path, place: &Folder, part: &Part) -> Result<Option<InstanceName>> {
+    let mut writing = place.write(engine, app).await?;
+    let mut file = open(&files.join(&part.file)).await?;
+    while let Some(bytes) = read(&mut file, part).await? {
+        if !writing.send(bytes).await {
+            break;
+        }
+    }
+    writing.finish(engine, app).await
 }
 
 async fn service(engine: &Engine, app: &App, files: &Path, source: Source, turn: Turn, part: &Part) -> Result<()> {
@@ -116,12 +154,6 @@ async fn service(engine: &Engine, app: &App, files: &Path, source: Source, turn:
         }
     }
     restore.finish().await
-}
-
-async fn told(news: &mpsc::Sender<News>, part: &Part) -> Result<()> {
-    // Whoever asked may have gone.
-    let _ = news.send(News::Part { content: part.content.clone(), bytes: part.bytes }).await;
-    Ok(())
 }
 
 async fn open(path: &Path) -> Result<tokio::fs::File> {

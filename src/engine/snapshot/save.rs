@@ -13,7 +13,7 @@ use super::super::clock;
 use super::super::handle::{Engine, EngineError, Result};
 use super::folders::{self, Folder};
 use super::manifest::{Content, Manifest, Part, Sink, unwritable};
-use super::{News, sources, sync};
+use super::{News, PARTIAL, sources, sync};
 
 /// What is to be saved.
 pub struct Plan {
@@ -43,7 +43,7 @@ pub async fn run(
     news: &mpsc::Sender<News>,
 ) -> Result<News> {
     let folder = engine.snapshot_path(&app.name, name);
-    let partial = folder.with_file_name(format!(".{name}.partial"));
+    let partial = folder.with_file_name(format!(".{name}{PARTIAL}"));
     let saved = within(engine, app, name, plan, &partial, news).await;
     let kept = match saved {
         Ok(manifest) => keep(&partial, &folder).await.map(|()| manifest),
