@@ -45,6 +45,8 @@ pub struct Basis<'a> {
     pub doubt: Option<String>,
     /// A write was acknowledged when any one slave had it: all of them are to be heard.
     pub witnessed: bool,
+    /// Whoever still applies what it has received is waited for.
+    pub applied: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +118,10 @@ fn unheard(basis: &Basis<'_>, standing: &Standing<'_>, position: u64) -> Option<
     let Some(report) = standing.report.filter(|_| standing.running && !standing.hung) else {
         return Some(format!("{name} does not answer, and may alone have the last acknowledged writes"));
     };
-    let known = report.blank || (report.upstream == Some(basis.upstream) && report.position <= position);
+    // Whoever has not joined the master's history yet has acknowledged nothing of it.
+    let joined = basis.histories.is_empty() || basis.histories.contains(report.history.as_str());
+    let no_more = report.position <= position || !joined;
+    let known = report.blank || (report.upstream == Some(basis.upstream) && no_more);
     (!known).then(|| format!("{name} may alone have the last acknowledged writes"))
 }
 
@@ -146,6 +151,9 @@ fn fitness<'a>(basis: &Basis<'_>, standing: &Standing<'a>) -> Result<&'a MemberR
     if report.position < basis.position {
         return Err(format!("is {} behind the master", basis.position - report.position));
     }
+    if basis.applied && report.applying {
+        return Err("still applies what it has received".to_owned());
+    }
     Ok(report)
 }
 
@@ -154,7 +162,7 @@ fn fitness<'a>(basis: &Basis<'_>, standing: &Standing<'a>) -> Result<&'a MemberR
 /// # Errors
 /// Why nobody can take over.
 pub fn successor(basis: &Basis<'_>, standings: &[Standing<'_>], wanted: Option<u32>) -> Result<Choice, String> {
-    let lax = Basis { position: 0, doubt: None, witnessed: false, ..basis.clone() };
+    let lax = Basis { position: 0, doubt: None, witnessed: false, applied: false, ..basis.clone() };
     let able = standings.iter().filter(|s| wanted.map_or(!s.leaving, |index| s.index == index));
     let able: Vec<Standing<'_>> = able.filter(|s| s.in_step).copied().collect();
     choose(&lax, &able).map_err(|_| match wanted {

@@ -73,6 +73,8 @@ enum Book {
 struct Front {
     order: u64,
     done: u64,
+    /// When it last said that an order is carried out.
+    moved: Moment,
     gated: bool,
     /// How many slaves it is to see a write on; `None` where that is not its task.
     acks: Option<u32>,
@@ -249,11 +251,12 @@ impl Group {
                 position: reign.position,
                 doubt,
                 witnessed,
+                applied: true,
                 service,
             });
         }
         let upstream = self.members.get(&self.epoch()?.master)?.addr;
-        Some(Basis { upstream, histories: BTreeSet::new(), position: 0, doubt, witnessed, service })
+        Some(Basis { upstream, histories: BTreeSet::new(), position: 0, doubt, witnessed, applied: true, service })
     }
 
     // --- changes

@@ -52,8 +52,10 @@ fn all_keep_their_promises(model: Model) -> Edges {
 /// two stories that seldom happen by chance.
 #[test]
 fn every_seed_keeps_its_promises_and_no_edge_is_there_for_nothing() {
-    let mut taken: Edges =
-        [Model::Copying, Model::Logged, Model::Guarded].into_iter().flat_map(all_keep_their_promises).collect();
+    let mut taken: Edges = [Model::Copying, Model::Logged, Model::Guarded, Model::Fronted]
+        .into_iter()
+        .flat_map(all_keep_their_promises)
+        .collect();
     taken.extend(stories::lost_store().outcome.edges);
     taken.extend(stories::death_while_opened_again().outcome.edges);
     let is_taken = |edge: &&Edge| taken.contains(&(edge.from.name().to_owned(), edge.to.name().to_owned()));
@@ -96,6 +98,8 @@ fn with_the_durable_epoch_taken_out_some_seed_goes_back_to_an_older_master() {
 
 #[test]
 fn with_the_durable_doubt_taken_out_some_seed_loses_acknowledged_writes() {
-    let broken = broken_by(Model::Guarded, Sabotage { no_doubt: true, ..Sabotage::default() });
-    assert!(broken.contains_key(&Promise::Acknowledged), "{broken:?}");
+    for model in [Model::Guarded, Model::Fronted] {
+        let broken = broken_by(model, Sabotage { no_doubt: true, ..Sabotage::default() });
+        assert!(broken.contains_key(&Promise::Acknowledged), "{model:?}: {broken:?}");
+    }
 }

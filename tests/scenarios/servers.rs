@@ -20,6 +20,20 @@ pub enum Model {
     Logged,
     /// The same, but while it is guarded a write is acknowledged when a slave has it.
     Guarded,
+    /// As `Copying`, behind a front that passes acknowledgements on when a slave has the write.
+    Fronted,
+}
+
+impl Model {
+    /// Who follows becomes a copy first, and counts its positions from there.
+    pub fn copies(self) -> bool {
+        matches!(self, Self::Copying | Self::Fronted)
+    }
+
+    /// Nothing that was acknowledged may ever be lost.
+    pub fn waits(self) -> bool {
+        matches!(self, Self::Guarded | Self::Fronted)
+    }
 }
 
 /// What survives the process.
@@ -91,7 +105,7 @@ pub struct Obeyed {
 impl Process {
     /// As its container starts it: a slave of nobody.
     pub fn boot(incarnation: u64, model: Model, listens_at: Micros, volume: &Volume) -> Self {
-        let position = if model == Model::Copying { 0 } else { volume.data.len() as u64 };
+        let position = if model.copies() { 0 } else { volume.data.len() as u64 };
         Self {
             incarnation,
             model,
@@ -118,7 +132,7 @@ impl Process {
     }
 
     pub fn report(&self, volume: &Volume, now: Micros) -> MemberReport {
-        let copies = self.model == Model::Copying;
+        let copies = self.model.copies();
         MemberReport {
             writable: self.master && (copies || self.held_until <= now),
             upstream: self.upstream.filter(|_| !self.master),
@@ -139,7 +153,7 @@ impl Process {
     /// Takes a change of role in.
     pub fn obey(&mut self, change: RoleChange, now: Micros) -> Obeyed {
         let mut obeyed = Obeyed::default();
-        let copies = self.model == Model::Copying;
+        let copies = self.model.copies();
         match change {
             RoleChange::Promote => {
                 if !self.master {
@@ -153,8 +167,11 @@ impl Process {
                 }
             }
             // Making it read-only waits for the writes that wait.
-            RoleChange::Follow(_) | RoleChange::PauseWrites if !self.waiting.is_empty() => obeyed.refused = true,
+            RoleChange::Follow(_) | RoleChange::PauseWrites if !copies && !self.waiting.is_empty() => {
+                obeyed.refused = true;
+            }
             RoleChange::Follow(upstream) if self.master || self.upstream != Some(upstream) => {
+                self.waiting.clear();
                 obeyed.ends_links = std::mem::take(&mut self.master);
                 (self.held_until, self.guarded) = (0, false);
                 (self.upstream, self.link, self.copying, self.broken) = (Some(upstream), None, false, false);

@@ -98,6 +98,8 @@ pub struct MemberReport {
     pub was_linked: bool,
     /// Receives a full copy from its upstream; percent when it tells.
     pub copying: Option<Option<u8>>,
+    /// Has not yet applied all it received, and would lose that with its process.
+    pub applying: bool,
     /// Why it cannot follow its upstream: only a copy of it helps.
     pub broken: Option<String>,
     /// Whether its writes wait for a slave; `None` where that cannot be.

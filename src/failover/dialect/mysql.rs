@@ -170,6 +170,8 @@ fn report(server: &Fields<'_>, link: Option<&Fields<'_>>) -> Result<MemberReport
         upstream: link.as_ref().and_then(Link::upstream),
         link_up: link.as_ref().is_some_and(Link::up),
         was_linked: link.as_ref().is_some_and(Link::was_up),
+        // Who is started again asks its master anew for what it had not applied.
+        applying: received > position(current).max(written),
         broken: link.as_ref().and_then(Link::broken),
         guarded: Some(server.flag("@@rpl_semi_sync_master_enabled")),
         lag_seconds: link.as_ref().and_then(Link::lag),

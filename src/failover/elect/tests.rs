@@ -32,7 +32,15 @@ fn standing(index: u32, report: Option<&MemberReport>) -> Standing<'_> {
 }
 
 fn basis(position: u64) -> Basis<'static> {
-    Basis { service: "db", upstream: addr(0), histories: ["h"].into(), position, doubt: None, witnessed: false }
+    Basis {
+        service: "db",
+        upstream: addr(0),
+        histories: ["h"].into(),
+        position,
+        doubt: None,
+        witnessed: false,
+        applied: true,
+    }
 }
 
 fn chosen(basis: &Basis<'_>, reports: &[MemberReport]) -> Result<u32, String> {
@@ -71,6 +79,8 @@ fn where_one_slave_is_enough_to_acknowledge_all_of_them_are_heard() {
         chosen(&witnessed, &[replica(7), diverged]),
         Err("db.2 may alone have the last acknowledged writes".to_owned())
     );
+    let elsewhere = MemberReport { history: "another".to_owned(), ..replica(11) };
+    assert_eq!(chosen(&witnessed, &[replica(7), elsewhere]), Ok(1), "it has acknowledged nothing of this history");
     let doubtful = Basis { doubt: Some("it is not certain".to_owned()), ..basis(5) };
     assert_eq!(chosen(&doubtful, &reports), Err("it is not certain".to_owned()));
 }
@@ -85,6 +95,7 @@ fn unfit_replicas_are_not_elected() {
         MemberReport { broken: Some("diverged".to_owned()), ..replica(9) },
         MemberReport { history: "another".to_owned(), ..replica(9) },
         MemberReport { writable: true, ..replica(9) },
+        MemberReport { applying: true, ..replica(9) },
         replica(4),
     ];
     for report in unfit {

@@ -147,7 +147,8 @@ impl Group {
         if patient { self.config.voice_limit } else { self.config.drain_limit }
     }
 
-    /// Replicas of the old master that have not yet said that their link is down.
+    /// Replicas of the old master that have not yet said that their link is down and that what came
+    /// over it is applied.
     pub(super) fn undrained(&self) -> Vec<u32> {
         let (Some(basis), Some(change)) = (self.basis(), &self.change) else { return Vec::new() };
         let fresh = change.fenced.unwrap_or(self.since);
@@ -157,7 +158,7 @@ impl Group {
             member.index != change.old
                 && follows
                 && !standing.hung
-                && standing.report.is_none_or(|report| report.link_up)
+                && standing.report.is_none_or(|report| report.link_up || report.applying)
         };
         self.members.values().filter(waited).map(|member| member.index).collect()
     }
@@ -171,6 +172,7 @@ impl Group {
         };
         if let (Some(master), Some(slave)) = (known(old), known(to))
             && slave.link_up
+            && !slave.applying
             && slave.history == master.history
             && slave.position >= master.position
         {

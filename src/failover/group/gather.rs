@@ -41,14 +41,18 @@ impl Group {
     }
 
     /// The member a person named, if it may be promoted: only while the recorded master is
-    /// certainly not running, and not while it may just be starting again.
+    /// certainly not running or came back without data, and not while it may just be starting again.
     pub(super) fn word(&self, epoch: Option<Epoch>) -> Option<Choice> {
         if self.phase != Stalled && self.now.since(self.since) < self.config.lonely {
             return None;
         }
         let index = self.wish.as_ref()?.to?;
         let report = self.members.get(&index)?.report()?;
-        let dead = epoch.is_none_or(|epoch| epoch.master == index || self.server(epoch.master).is_none());
+        let emptied = |master: &Member| master.report().is_some_and(|report| report.blank && !report.writable);
+        let dead = epoch.is_none_or(|epoch| {
+            let master = self.members.get(&epoch.master);
+            epoch.master == index || self.server(epoch.master).is_none() || master.is_some_and(emptied)
+        });
         let because = format!("{} was named", self.name(index));
         (dead && report.loading.is_none()).then_some(Choice { index, because })
     }

@@ -16,8 +16,8 @@
 //! - The election waits longer for slaves that were in step and have not spoken yet, because the
 //!   acknowledging one may be among them (`Group::awaits_voice`).
 //!
-//! What is left is two failures at once: the master, and the slave that acknowledged. Nor is there
-//! a promise while the wait is lifted, which `info` calls degraded.
+//! While the wait is lifted, which `info` calls degraded, nobody succeeds the master: its restart is
+//! waited for, as it is where the slave that may have acknowledged fails together with it.
 
 use crate::failover::dialect::RoleChange;
 use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
@@ -59,6 +59,9 @@ impl Group {
         if open && acks != self.front.acks && (!lowered || self.unvouched(epoch.number)) {
             self.front.order += 1;
             self.front.acks = acks;
+            if let Some(reign) = &mut self.reign {
+                reign.whole = None;
+            }
             self.actions.push(Action::Open { order: self.front.order, master, epoch: epoch.number, acks });
         }
     }
@@ -78,20 +81,27 @@ impl Group {
             return false;
         };
         let report = life.report.as_ref().filter(|report| !member.leaving && report.broken.is_none());
+        let opened = self.reign.as_ref().is_some_and(|reign| self.now.since(reign.opened) < self.config.guard_limit);
         let lately = life.followed.is_some_and(|at| self.now.since(at) < self.config.guard_limit);
         let upstream = report.and_then(|report| report.upstream);
         let ours = upstream.is_some() && upstream == self.reign.as_ref().map(|reign| reign.addr);
         // The front asks the server itself who has what: a link is enough to begin with.
         let linked = self.config.guards_at_front && ours && report.is_some_and(|report| report.link_up);
         let in_step = if already || self.phase == Repointing { lately } else { lately && ours && life.follows() };
-        report.is_some() && (in_step || (self.phase == Repointing && linked))
+        report.is_some() && (in_step || (linked && (self.phase == Repointing || (already && opened))))
+    }
+
+    /// Whether writes wait for a slave, or the front was told that they do.
+    pub(super) fn guarded(&self) -> Option<bool> {
+        if self.config.guards_at_front {
+            return self.front.acks.map(|acks| acks > 0);
+        }
+        self.members.get(&self.reign.as_ref()?.server.index)?.report()?.guarded
     }
 
     /// Why writes that should wait for a slave do not.
     pub(super) fn unguarded(&self) -> Option<String> {
-        let master = self.reign.as_ref().and_then(|reign| self.members.get(&reign.server.index)?.report());
-        let guarded = if self.config.guards_at_front { self.front.acks.map(|acks| acks > 0) } else { master?.guarded };
-        let degraded = self.config.synchronous && guarded == Some(false) && self.others().count() > 0;
+        let degraded = self.config.synchronous && self.guarded() == Some(false) && self.others().count() > 0;
         degraded.then(|| "degraded: no slave is in step, so that writes are on the master alone".to_owned())
     }
 

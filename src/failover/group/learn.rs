@@ -52,7 +52,7 @@ impl Group {
             Event::KillFailed { server, error } => {
                 self.note(format!("cannot end {}: {error}", self.name(server.index)));
             }
-            Event::FrontMoved(order) => self.front.done = self.front.done.max(order),
+            Event::FrontMoved(order) => (self.front.done, self.front.moved) = (self.front.done.max(order), self.now),
             Event::RestartPlanned(index) => self.restart_planned(index),
             Event::SwitchoverAsked(to) => {
                 let until = self.now.after(self.config.wish_limit);
@@ -78,6 +78,10 @@ impl Group {
         self.life_of(server, |life, now| life.commanded(result, now, retry));
         if let Some(change) = self.change.as_mut().filter(|_| change == RoleChange::PauseWrites && failed.is_none()) {
             change.paused = Some(self.now);
+        }
+        // From where on all are known to have waited is to be found out anew.
+        if let (RoleChange::Guard(_), Some(reign)) = (change, &mut self.reign) {
+            reign.whole = None;
         }
         if let Some(error) = failed {
             self.note(format!("{} did not take {change:?}: {error}", self.name(server.index)));

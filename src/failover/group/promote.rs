@@ -148,6 +148,7 @@ impl Group {
         // The same process goes on: what is doubtful about it stays so.
         let same = self.reign.take().filter(|reign| reign.server == server);
         let (gone, whole) = same.map(|reign| (reign.gone, reign.whole)).unwrap_or_default();
+        let whole = whole.filter(|_| !self.config.guards_at_front);
         self.reign = Some(Reign {
             server,
             addr,
@@ -170,7 +171,8 @@ impl Group {
         self.front.order += 1;
         self.front.gated = false;
         self.front.acks = None;
-        self.front.acks = self.acks();
+        // Where the disk vouches for a slave, writes wait until it no longer does.
+        self.front.acks = self.acks().map(|acks| acks.max(u32::from(self.pledged(epoch))));
         let (order, epoch, acks) = (self.front.order, chosen.epoch.number, self.front.acks);
         self.actions.push(Action::Open { order, master: chosen.addr, epoch, acks });
     }

@@ -228,3 +228,19 @@ fn timers_never_lie_in_the_past() {
         assert!(stage.group.next_timeout() > Moment(Duration::from_millis(stage.now)));
     }
 }
+
+/// Its volume was lost, and which slave's data is to count only a person can say.
+#[test]
+fn a_group_whose_master_came_back_empty_takes_the_word_that_it_asks_for() {
+    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
+    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
+    stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+    stage.report(1, slave(false));
+    stage.report(2, slave(false));
+    stage.report(0, MemberReport { blank: true, empty: true, ..MemberReport::default() });
+    assert_eq!(stage.group.phase(), Phase::Stalled);
+    let reason = stage.group.status().reason.unwrap();
+    assert!(reason.contains("`dotcloud switchover db db.1`"), "{reason}");
+    let named = stage.tell(Event::SwitchoverAsked(Some(1)));
+    assert!(named.contains(&Action::Commit(Epoch { number: 2, master: 1 })), "{named:?}");
+}

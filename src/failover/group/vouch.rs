@@ -31,7 +31,7 @@ enum Said {
     #[default]
     Unknown,
     No,
-    /// A commit failed that may have reached the disk.
+    /// A commit failed, or is under way, that may have reached the disk.
     Perhaps(u64),
     Yes(u64),
 }
@@ -64,11 +64,16 @@ impl Group {
 
     /// True when the disk certainly does not vouch for this epoch. Else it is told not to.
     pub(super) fn unvouched(&mut self, epoch: u64) -> bool {
-        let vouches = matches!(self.vouch.said, Said::Yes(of) | Said::Perhaps(of) if of == epoch);
-        if vouches {
+        let pledged = self.pledged(epoch);
+        if pledged {
             self.keep_vouch(epoch, false);
         }
-        !vouches
+        !pledged
+    }
+
+    /// Whether the disk may vouch for this epoch.
+    pub(super) fn pledged(&self, epoch: u64) -> bool {
+        matches!(self.vouch.said, Said::Yes(of) | Said::Perhaps(of) if of == epoch)
     }
 
     /// What writes, or a promotion, may be waiting for.
@@ -79,6 +84,10 @@ impl Group {
     fn keep_vouch(&mut self, epoch: u64, on: bool) {
         if !self.vouch.under_way && self.vouch.after <= self.now {
             self.vouch.under_way = true;
+            // A word on its way may be on the disk already: it is to be taken back like one that is.
+            if on {
+                self.vouch.said = Said::Perhaps(epoch);
+            }
             self.actions.push(Action::Vouch { epoch, on });
         }
     }
@@ -98,11 +107,13 @@ impl Group {
     }
 
     fn deserved(&self, reign: &Reign, already: bool) -> bool {
-        let Some(master) = self.members.get(&reign.server.index).and_then(Member::report) else { return already };
+        if self.members.get(&reign.server.index).and_then(Member::report).is_none() {
+            return already;
+        }
         if !self.waits() {
             return self.others().any(|member| self.guards(member, true) && (already || self.guards(member, false)));
         }
-        if master.guarded != Some(true) {
+        if self.guarded() != Some(true) {
             return false;
         }
         let whole = |member: &Member| {
@@ -116,7 +127,14 @@ impl Group {
     /// Whether writes wait for a slave here, or are meant to.
     pub(super) fn waits(&self) -> bool {
         let can = |member: &Member| member.report().is_some_and(|report| report.guarded.is_some());
-        self.config.synchronous && self.members.values().any(can)
+        self.config.synchronous && (self.config.guards_at_front || self.members.values().any(can))
+    }
+
+    /// Whether what the open master was asked for at that moment came after its writes had begun
+    /// to wait. The server tells both at once; the front says when it has carried an order out.
+    fn waited(&self, asked: Moment) -> bool {
+        let heeded = self.front.done >= self.front.order && asked >= self.front.moved;
+        self.guarded() == Some(true) && (heeded || !self.config.guards_at_front)
     }
 
     /// Whether a slave in step could succeed the open master, were it to die now.
@@ -176,12 +194,10 @@ impl Group {
 
     /// The open master's position, asked for at that moment, covers what was acknowledged before.
     pub(super) fn cover(&mut self, server: Server, asked: Moment) {
-        let guarded = self.members.get(&server.index).and_then(Member::report).map(|r| (r.guarded, r.position));
+        let position = self.members.get(&server.index).and_then(Member::report).map(|report| report.position);
+        let waited = self.waited(asked);
         let Some(reign) = self.reign.as_mut().filter(|reign| reign.server == server) else { return };
         reign.gone.retain(|(_, since)| *since > asked);
-        reign.whole = match guarded {
-            Some((Some(true), position)) => reign.whole.or(Some(position)),
-            _ => None,
-        };
+        reign.whole = reign.whole.or(position).filter(|_| waited);
     }
 }

@@ -65,9 +65,9 @@ impl Group {
         let standings = self.standings(Moment::default());
         let Some(own) = standings.iter().find(|standing| standing.index == server.index) else { return false };
         let others: Vec<_> = standings.iter().filter(|standing| standing.index != server.index).copied().collect();
-        // What the master wrote since a replica's last report does not count against it here:
+        // What the master wrote, or it did not apply, since a replica's last report does not count here:
         // the election itself asks again.
-        let lax = self.basis().map(|basis| elect::Basis { position: 0, ..basis });
+        let lax = self.basis().map(|basis| elect::Basis { position: 0, applied: false, ..basis });
         own.hung && (own.lost || lax.is_some_and(|basis| elect::choose(&basis, &others).is_ok()))
     }
 

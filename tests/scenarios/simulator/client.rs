@@ -37,7 +37,8 @@ impl Simulator {
         member.volume.data.push(sent.write);
         process.position += 1;
         process.writes += 1;
-        let waits = process.guarded;
+        let at_front = self.model == Model::Fronted && self.front.is_none_or(|open| open.acks > 0);
+        let waits = process.guarded || at_front;
         if waits {
             process.waiting.push_back(sent);
         }
@@ -64,7 +65,7 @@ impl Simulator {
         if process.frozen {
             return process.backlog.push(Unread::Acknowledged(write));
         }
-        if process.model == Model::Guarded {
+        if process.model.waits() {
             let told = process.acknowledged(write);
             told.into_iter().for_each(|sent| self.acknowledged(index, sent));
         }

@@ -8,7 +8,7 @@ use dotcloud_local::failover::edges::EDGES;
 use dotcloud_local::failover::{Action, Config, Event, Group, Miss, Moment, Server};
 use dotcloud_local::model::Epoch;
 
-use super::{MS, Open, Request, Simulator, Thing};
+use super::{MS, Open, Opening, Request, Simulator, Thing};
 use crate::servers::{Micros, Model, Unread};
 
 /// A member without data follows a master that is no further, and is copied otherwise.
@@ -21,10 +21,12 @@ impl Simulator {
         self.front = None;
         self.front_free = self.now;
         self.link_free.clear();
-        let logged = self.model != Model::Copying;
-        let copy_beyond = logged.then_some(COPY_BEYOND);
-        self.group =
-            Some(Group::new(Config { synchronous: self.model == Model::Guarded, copy_beyond, ..Config::new("db") }));
+        self.group = Some(Group::new(Config {
+            synchronous: self.model.waits(),
+            guards_at_front: self.model == Model::Fronted,
+            copy_beyond: (!self.model.copies()).then_some(COPY_BEYOND),
+            ..Config::new("db")
+        }));
         self.remembered = self.disk;
         self.promises.forget_heard();
         self.tell(format!("daemon {} starts", self.daemon));
@@ -81,7 +83,9 @@ impl Simulator {
             Action::Commit(epoch) => self.soon(500, 10 * MS, Thing::Commit(daemon, epoch)),
             Action::Vouch { epoch, on } => self.soon(500, 10 * MS, Thing::Vouch(daemon, epoch, on)),
             Action::Gate { order } => self.move_front(order, None),
-            Action::Open { order, master, epoch, .. } => self.move_front(order, Some((master, epoch))),
+            Action::Open { order, master, epoch, acks } => {
+                self.move_front(order, Some((master, epoch, acks.unwrap_or(0))));
+            }
             Action::Refuse { order, .. } => self.move_front(order, None),
             Action::Kill(server) => {
                 self.tell(format!("kill {server:?}"));
@@ -175,25 +179,39 @@ impl Simulator {
 
     // --- the front
 
-    fn move_front(&mut self, order: u64, open: Option<(SocketAddr, u64)>) {
+    fn move_front(&mut self, order: u64, open: Option<Opening>) {
         let delay = self.random.between(50, 3 * MS);
         self.front_free = self.front_free.max(self.now) + delay;
         let daemon = self.daemon;
         self.at(self.front_free, Thing::Front(daemon, order, open));
     }
 
-    pub(super) fn front_moves(&mut self, daemon: u64, order: u64, open: Option<(SocketAddr, u64)>) {
+    pub(super) fn front_moves(&mut self, daemon: u64, order: u64, open: Option<Opening>) {
         if daemon != self.daemon {
             return;
         }
-        self.sessions += 1;
+        // Sessions with the same master go on.
+        let same = self.front.zip(open).is_some_and(|(old, (addr, epoch, _))| (old.addr, old.epoch) == (addr, epoch));
+        self.sessions += u64::from(!same);
         let session = self.sessions;
-        self.front = open.map(|(addr, epoch)| Open { addr, epoch, session });
-        if let Some((addr, epoch)) = open {
-            self.tell(format!("open {addr} under epoch {epoch}"));
+        self.front = open.map(|(addr, epoch, acks)| Open { addr, epoch, acks, session });
+        if let Some((addr, epoch, acks)) = open {
+            self.tell(format!("open {addr} under epoch {epoch} with {acks} slaves"));
             self.check_opened(addr, epoch);
+            self.let_go(addr, session, acks);
         }
         self.drive(Event::FrontMoved(order));
+    }
+
+    /// The front no longer waits for sessions that are gone, nor for slaves that it need not ask.
+    fn let_go(&mut self, addr: SocketAddr, session: u64, acks: u32) {
+        let index = self.index_of(addr);
+        let Some(process) = self.members[index].process.as_mut().filter(|p| p.model == Model::Fronted) else { return };
+        process.waiting.retain(|sent| sent.session == session);
+        if acks == 0 {
+            let released = std::mem::take(&mut process.waiting);
+            released.into_iter().for_each(|sent| self.acknowledged(index, sent));
+        }
     }
 
     /// Links serve one request at a time.

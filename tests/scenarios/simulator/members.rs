@@ -88,7 +88,9 @@ impl Simulator {
         let member = &mut self.members[index];
         let Some(process) = member.process.take() else { return };
         // What no slave had is discarded at the next start: it was never acknowledged.
-        member.volume.data.truncate(member.volume.data.len() - process.waiting.len());
+        if process.model == Model::Guarded {
+            member.volume.data.truncate(member.volume.data.len() - process.waiting.len());
+        }
         self.tell(format!("db.{index} ({}) dies: {why}", process.incarnation));
         self.end_links(process.incarnation);
         let server = Server { index: index as u32, incarnation: process.incarnation };
@@ -134,7 +136,7 @@ impl Simulator {
         let process = self.members[index].process.as_mut().expect("found");
         (process.frozen, process.paused) = (false, false);
         let backlog = std::mem::take(&mut process.backlog);
-        let link = process.link.filter(|_| process.model == Model::Guarded);
+        let link = process.link.filter(|_| process.model.waits());
         let last = self.members[index].volume.data.last().copied();
         self.tell(format!("db.{index} goes on"));
         if let (Some(to), Some(write)) = (link, last) {

@@ -62,7 +62,7 @@ enum Thing {
     /// The request reaches the member.
     Reach(u64, Server, Request),
     Kill(u64, Server),
-    Front(u64, u64, Option<(SocketAddr, u64)>),
+    Front(u64, u64, Option<Opening>),
     Commit(u64, Epoch),
     Vouch(u64, u64, bool),
     Look,
@@ -120,11 +120,16 @@ struct Member {
     present: bool,
 }
 
+/// To whom the front is opened, under which epoch, and how many slaves it asks.
+type Opening = (SocketAddr, u64, u32);
+
 /// The front, as one daemon opened it.
 #[derive(Clone, Copy)]
 struct Open {
     addr: SocketAddr,
     epoch: u64,
+    /// How many slaves it waits for.
+    acks: u32,
     /// Clients of an earlier one were cut off.
     session: u64,
 }

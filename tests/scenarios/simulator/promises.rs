@@ -18,7 +18,7 @@ pub enum Promise {
     OldMaster,
     /// Nobody is promoted before it has read what its master sent.
     Drained,
-    /// Guarded: no acknowledged write is ever missing on an open master. Otherwise only such may
+    /// Guarded or fronted: no acknowledged write is ever missing on an open master. Otherwise only such may
     /// be missing as the last master took after the machine last heard it and as no slave has
     /// that was there all the time.
     Acknowledged,
@@ -81,7 +81,7 @@ impl Simulator {
 
     fn masters(&self) -> usize {
         let processes = self.members.iter().filter_map(|member| member.process.as_ref());
-        let writable = processes.filter(|p| p.master && (self.model == Model::Copying || p.held_until <= self.now));
+        let writable = processes.filter(|p| p.master && (self.model.copies() || p.held_until <= self.now));
         writable.count()
     }
 
@@ -168,7 +168,7 @@ impl Simulator {
                 && member.process.as_ref().is_some_and(there)
                 && member.volume.data.contains(&write)
         });
-        self.model != Model::Guarded && by == self.promises.reigning && at > heard && !held
+        !self.model.waits() && by == self.promises.reigning && at > heard && !held
     }
 
     pub(super) fn check_peace(&mut self) {
@@ -188,7 +188,11 @@ impl Simulator {
         let open = self.front.is_some();
         let present = self.members.iter().filter(|member| member.present).count();
         let mut processes = self.members.iter().filter_map(|member| member.process.as_ref());
-        let guarded = self.model != Model::Guarded || present < 2 || processes.any(|p| p.master && p.guarded);
+        let guarded = match self.model {
+            Model::Guarded => processes.any(|p| p.master && p.guarded),
+            Model::Fronted => self.front.is_some_and(|open| open.acks > 0),
+            Model::Copying | Model::Logged => true,
+        } || present < 2;
         let level = status.members.iter().all(|member| member.sync == SyncState::Synchronized);
         let well = status.settled && masters == 1 && open && guarded && level;
         (!well).then(|| format!("{masters} masters, open {open}, guarded {guarded}, {status:#?}"))

@@ -6,7 +6,7 @@ use dotcloud_local::failover::dialect::RoleChange;
 use dotcloud_local::failover::{Event, Server};
 
 use super::{MS, Simulator, Thing};
-use crate::servers::{Micros, Model};
+use crate::servers::Micros;
 
 impl Simulator {
     pub(super) fn replicate(&mut self, from: u64, write: u32) {
@@ -40,7 +40,7 @@ impl Simulator {
         process.position += 1;
         member.volume.data.push(write);
         // A frozen slave has it in its socket and says nothing.
-        if process.model == Model::Guarded && !process.frozen && source.is_some() {
+        if process.model.waits() && !process.frozen && source.is_some() {
             self.soon(100, 500, Thing::Acknowledge { to: from, write });
         }
     }
@@ -79,7 +79,7 @@ impl Simulator {
         else {
             return self.soon(300 * MS, 1_000 * MS, Thing::Attach { of });
         };
-        if self.model == Model::Copying {
+        if self.model.copies() {
             self.process(of).expect("it runs").copying = true;
             return self.soon(5 * MS, 150 * MS, Thing::Copied { of, from });
         }
@@ -116,13 +116,21 @@ impl Simulator {
         let Some(index) = self.find(of) else { return };
         let member = &mut self.members[index];
         let process = member.process.as_mut().expect("found");
+        // It was told to follow twice, and asked twice for one copy.
+        if process.link.is_some() {
+            return;
+        }
         process.copying = false;
         match source {
             Some((addr, true, history, position, data)) if process.upstream == Some(addr) && !process.master => {
                 (process.history, process.position, process.was_linked) = (history, position, true);
                 process.link = Some(from);
                 (process.last_arrival, process.under_way) = (0, 0);
-                member.volume.data = data;
+                // It says how far it is as soon as the link is up.
+                if let Some(write) = data.last().copied().filter(|_| process.model.waits()) {
+                    self.soon(100, 500, Thing::Acknowledge { to: from, write });
+                }
+                self.members[index].volume.data = data;
             }
             _ => self.soon(100 * MS, 500 * MS, Thing::Attach { of }),
         }

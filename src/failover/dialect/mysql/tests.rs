@@ -47,6 +47,15 @@ fn a_slave_of_a_dead_master_keeps_what_it_received() {
     let orphan = read(include_str!("transcripts/slave_of_dead.txt"));
     assert!(!orphan.link_up && orphan.was_linked && orphan.broken.is_none());
     assert_eq!((orphan.position, orphan.upstream), (5, Some(addr(2))));
+    assert!(!orphan.applying);
+}
+
+#[test]
+fn a_slave_that_received_more_than_it_applied_says_so() {
+    let behind = include_str!("transcripts/slave_of_dead.txt").replace("_pos: 0-1-5", "_pos: 0-1-3");
+    let behind = read(&behind);
+    assert!(behind.applying);
+    assert_eq!(behind.position, 5);
 }
 
 #[test]

@@ -55,3 +55,24 @@ fn the_word_is_taken_back_before_writes_are_on_the_master_alone() {
     let told = stage.group.handle(at, Event::VouchKept { epoch: 1, on: false, result: Ok(()) });
     assert!(told.contains(&given_up), "{told:?}");
 }
+
+#[test]
+fn a_word_on_its_way_to_the_disk_is_taken_back_like_one_that_is_there() {
+    let mut stage = Stage::steady();
+    let guarded = |on| MemberReport { guarded: Some(on), ..master() };
+    let now = |stage: &Stage| Moment(Duration::from_millis(stage.now));
+    stage.report(0, guarded(false));
+    stage.tell(Event::Commanded { server: server(0), change: RoleChange::Guard(true), result: Ok(guarded(true)) });
+    stage.now += 10;
+    stage.report(0, guarded(true));
+    let (asked, report) = (now(&stage), slave(true));
+    let told = stage.group.handle(asked, Event::Reported { server: server(1), asked, report });
+    assert!(told.contains(&Action::Vouch { epoch: 1, on: true }), "{told:?}");
+    let given_up = Action::Command { server: server(0), change: RoleChange::Guard(false) };
+    let told = stage.group.handle(asked, Event::Died(server(1)));
+    assert!(!told.contains(&given_up), "{told:?}");
+    let told = stage.group.handle(asked, Event::VouchKept { epoch: 1, on: true, result: Ok(()) });
+    assert!(told.contains(&Action::Vouch { epoch: 1, on: false }) && !told.contains(&given_up), "{told:?}");
+    let told = stage.group.handle(asked, Event::VouchKept { epoch: 1, on: false, result: Ok(()) });
+    assert!(told.contains(&given_up), "{told:?}");
+}
