@@ -78,7 +78,8 @@ impl Engine {
                 instances = None;
             }
         }
-        let memory = wish.memory.map(|memory| check_memory(service, kind, memory, large, &mut scaled.notes)).transpose()?;
+        let memory =
+            wish.memory.map(|memory| check_memory(service, kind, memory, large, &mut scaled.notes)).transpose()?;
         Ok(ScaleWish { memory, instances, ..wish.clone() })
     }
 

@@ -276,7 +276,9 @@ impl Vault {
         let before = self.digests();
         let cut = self.code.path().join("cut");
         let kept = self.dump_in_snapshot().display().to_string();
-        for (service, bytes) in [("db", db), ("pg", pg), ("cache", &kept)].map(|(name, file)| (name, fs::read(file).unwrap())) {
+        for (service, bytes) in
+            [("db", db), ("pg", pg), ("cache", &kept)].map(|(name, file)| (name, fs::read(file).unwrap()))
+        {
             fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
             let said = self.refused(&["restore", service, cut.to_str().unwrap(), "--yes"]);
             assert!(said.contains("Nothing was changed"), "{said}");
