@@ -15,7 +15,7 @@ const APP: &str = "vault";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What a command says whose member was replaced under it.
 const FAILED_OVER: [&str; 4] = ["did the instance die", "has no master now", "does not run now", "Lost connection"];
-const STACK: &str = "cache:\n  type: redis\n  instances: 2\ndb:\n  type: mysql\n  instances: 2\npg:\n  type: postgresql\n  instances: 2\n";
+const STACK: &str = "cache:\n  type: redis\n  instances: 2\ndb:\n  type: mysql\n  instances: 2\n";
 /// Everything in MySQL but the system's own: schemas, rows, logins.
 const MYSQL_DIGEST: &str = "SET SESSION group_concat_max_len = 1000000; CHECKSUM TABLE shop.items, shop.blobs; \
     SELECT GROUP_CONCAT(schema_name ORDER BY 1) FROM information_schema.schemata; \
@@ -28,18 +28,6 @@ const MYSQL_CONTENT: &str = "DROP DATABASE IF EXISTS shop; DROP USER IF EXISTS a
     CREATE PROCEDURE shop.seven() SELECT 7; \
     CREATE TRIGGER shop.t BEFORE INSERT ON shop.items FOR EACH ROW SET NEW.name = NEW.name; \
     CREATE USER app@'%' IDENTIFIED BY 'secret'; GRANT SELECT ON shop.* TO app@'%'";
-/// Databases, roles and rights, rows, what a function gives.
-const POSTGRESQL_DIGEST: &str = "SELECT string_agg(datname, ',' ORDER BY 1) FROM pg_database; \
-    SELECT string_agg(rolname, ',' ORDER BY 1) FROM pg_roles WHERE rolname !~ '^pg_'; \
-    SELECT md5(string_agg(items::text, '|' ORDER BY id)) FROM items; SELECT seven(); \
-    SELECT has_table_privilege('app', 'items', 'SELECT')";
-const POSTGRESQL_CONTENT: [&str; 3] = [
-    "DROP DATABASE IF EXISTS \"it's\"",
-    "CREATE DATABASE \"it's\"",
-    "DROP TABLE IF EXISTS items; DROP FUNCTION IF EXISTS seven; DROP ROLE IF EXISTS app; CREATE ROLE app LOGIN; \
-     CREATE TABLE items AS SELECT id, E'\\\\restrict x\\n' || md5(id::text) AS name FROM generate_series(1, 2000) AS id; \
-     CREATE FUNCTION seven() RETURNS int LANGUAGE sql RETURN 7; GRANT SELECT ON items TO app",
-];
 /// Every key of databases 0 and 3 with its value and whether it expires.
 const REDIS_DIGEST: &str = "local all = {} for _, db in ipairs({0, 3}) do redis.call('SELECT', db) \
     for _, key in ipairs(redis.call('KEYS', '*')) do \
@@ -65,17 +53,14 @@ fn everything_comes_back_from_dumps_and_snapshots() {
 
     vault.refusals();
     let (db, cache) = vault.dumps();
-    let pg = vault.code.path().join("pg.sql.gz").display().to_string();
-    vault.steadily(&["backup", "pg", &pg]);
     vault.steadily(&["snapshot", "save", "known"]);
     vault.listed();
 
     vault.spoil();
     assert_ne!(vault.digests().databases, before.databases, "the test spoils what it restores");
-    vault.restores_refused(&db, &pg);
+    vault.restores_refused(&db);
     vault.steadily(&["restore", "db", &db, "--yes"]);
     vault.steadily(&["restore", "cache", &cache, "--yes"]);
-    vault.steadily(&["restore", "pg", &pg, "--yes"]);
     assert_eq!(vault.digests().databases, before.databases);
 
     vault.spoil();
@@ -90,7 +75,7 @@ fn everything_comes_back_from_dumps_and_snapshots() {
 /// What an application holds; the same for every member of a service.
 #[derive(Debug, PartialEq, Eq)]
 struct Digests {
-    databases: [String; 3],
+    databases: [String; 2],
     shared: String,
     data: String,
 }
@@ -134,13 +119,6 @@ impl Vault {
         });
     }
 
-    fn postgresql(&self, statements: &str) {
-        wait_for("PostgreSQL took the statements", PATIENCE, || {
-            let command = ["-A", APP, "run", "pg.master", "--", "psql", "-qv", "ON_ERROR_STOP=1", "-c", statements];
-            self.platform.try_run(&command).status.success().then_some(())
-        });
-    }
-
     fn redis(&self, script: &str) {
         let done = || {
             let (address, password) = self.platform.data(APP, "cache");
@@ -153,7 +131,6 @@ impl Vault {
 
     fn write(&self) {
         self.mysql(MYSQL_CONTENT);
-        POSTGRESQL_CONTENT.iter().for_each(|statements| self.postgresql(statements));
         REDIS_CONTENT.iter().for_each(|script| self.redis(script));
         self.run(&[
             "run",
@@ -170,10 +147,6 @@ impl Vault {
         self.mysql(
             "DROP TABLE IF EXISTS shop.items; CREATE OR REPLACE DATABASE junk; DROP USER IF EXISTS app@'%'; \
             DELETE FROM shop.blobs; CREATE TABLE shop.items (x INT)",
-        );
-        self.postgresql(
-            "DROP TABLE IF EXISTS items; CREATE TABLE items (id INT); DROP ROLE IF EXISTS app; DROP ROLE IF EXISTS junk; \
-            CREATE ROLE junk",
         );
         self.redis(
             "redis.call('SELECT', 3) redis.call('DEL', 'hash') redis.call('SELECT', 5) redis.call('SET', 'junk', 1)",
@@ -204,10 +177,6 @@ impl Vault {
             let member = format!("db.{role}");
             lines(self.platform.try_run(&["-A", APP, "run", &member, "--", "mysql", "--force", "-NBe", MYSQL_DIGEST]))
         };
-        let postgresql = |role: &str| {
-            let member = format!("pg.{role}");
-            lines(self.platform.try_run(&["-A", APP, "run", &member, "--", "psql", "-XAtc", POSTGRESQL_DIGEST]))
-        };
         let redis = |role: &str| {
             let member = format!("cache.{role}");
             lines(self.platform.try_run(&["-A", APP, "run", &member, "--", "redis-cli", "EVAL_RO", REDIS_DIGEST, "0"]))
@@ -217,11 +186,7 @@ impl Vault {
             self.run(&["run", "www.0", "--", "sh", "-c", &script])
         };
         Digests {
-            databases: [
-                both("MySQL is in step", &mysql),
-                both("Redis is in step", &redis),
-                both("PostgreSQL is in step", &postgresql),
-            ],
+            databases: [both("MySQL is in step", &mysql), both("Redis is in step", &redis)],
             shared: tree("store"),
             data: tree("data/"),
         }
@@ -267,26 +232,21 @@ impl Vault {
         let listed = self.platform.json(&["-A", APP, "snapshot", "list"]);
         let parts = listed[0]["parts"].as_array().unwrap();
         let names: Vec<_> = parts.iter().map(|part| text(&part["kind"]) + " " + &text(&part["name"])).collect();
-        assert_eq!(names, ["service cache", "service db", "service pg", "shared uploads", "data www.0"]);
+        assert_eq!(names, ["service cache", "service db", "shared uploads", "data www.0"]);
         assert!(self.refused(&["snapshot", "save", "known"]).contains("There is a snapshot known"));
     }
 
     /// Nothing that is not whole harms anything.
-    fn restores_refused(&self, db: &str, pg: &str) {
+    fn restores_refused(&self, db: &str) {
         let before = self.digests();
         let cut = self.code.path().join("cut");
-        let kept = self.dump_in_snapshot().display().to_string();
-        for (service, bytes) in
-            [("db", db), ("pg", pg), ("cache", &kept)].map(|(name, file)| (name, fs::read(file).unwrap()))
-        {
+        for (service, bytes) in [("db", fs::read(db).unwrap()), ("cache", fs::read(self.dump_in_snapshot()).unwrap())] {
             fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
             let said = self.refused(&["restore", service, cut.to_str().unwrap(), "--yes"]);
             assert!(said.contains("Nothing was changed"), "{said}");
         }
         let foreign = self.refused(&["restore", "cache", db, "--yes"]);
         assert!(foreign.contains("no dump of Redis") && foreign.contains("Nothing was changed"), "{foreign}");
-        let foreign = self.refused(&["restore", "pg", db, "--yes"]);
-        assert!(foreign.contains("no complete backup") && foreign.contains("Nothing was changed"), "{foreign}");
         assert!(self.refused(&["restore", "db", db]).contains("no terminal to ask on"));
 
         let kept = self.dump_in_snapshot();

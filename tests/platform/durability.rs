@@ -10,7 +10,7 @@ use fastrand::Rng;
 use tempfile::TempDir;
 
 use crate::support::docker::Engine;
-use crate::support::kept::{KINDS, Kind};
+use crate::support::kept::KINDS;
 use crate::support::ledger::Writer;
 use crate::support::platform::Platform;
 use crate::support::wait_for;
@@ -61,8 +61,8 @@ pub struct Kept {
 impl Kept {
     pub fn start() -> Self {
         let (platform, code) = (Platform::new(), tempfile::tempdir().unwrap());
-        let services: String = KINDS.iter().map(Kind::entry).collect();
-        let file = "www:\n  type: static\n".to_owned() + &services;
+        let services = KINDS.iter().map(|kind| format!("{0}:\n  type: {0}\n", kind.name));
+        let file = "www:\n  type: static\n".to_owned() + &services.collect::<String>();
         fs::write(code.path().join("dotcloud.yml"), file).unwrap();
         fs::write(code.path().join("index.html"), "<p>first</p>").unwrap();
         platform.up(code.path(), APP);
