@@ -13,7 +13,7 @@
 //! | `GET A/wait` | | stream of `{"object": {"status": "waiting", "holds"}}`, ends with `ready` or `failed` |
 //! | `GET A/live` | | stream of `{"object": {"instances", "wanted"}}`: while it is open, instances are held ready for changes |
 //! | `POST A/live` | a tar of changed files | stream of `{"object": {"status": "instance", …}}`, ends with `served`, `failed` or `build`: see [`crate::api::types::LiveEvent`] |
-//! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes"}}`; all wishes or none |
+//! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes", "ignored"?}}`; all wishes or none, but for counts that are ignored with a note |
 //! | `POST A/services/SVC/switchover` | `{"to": n or null}` | `{"object": {"instance_id": n}}`, the master now |
 //! | `GET A/services/SVC/mail` | | the mails a service has caught, oldest first; `/N` and `/N/raw` are one of them |
 //! | `DELETE A/services/SVC/mail` | | `{"object": {"removed": n}}` |

@@ -5,6 +5,7 @@
 //! Pure: what is on disk is read by the caller; the embedded folders are part of the binary.
 
 mod like;
+mod limit;
 mod live;
 mod recipe;
 mod rules;

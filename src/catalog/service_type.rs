@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::model::Memory;
 
-use super::{CatalogError, Files, Live, like};
+use super::{CatalogError, Files, Live, like, limit};
 
 /// Whether pushes replace the service's instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -99,8 +99,9 @@ pub struct DataSpec {
     /// connections is enough.
     #[serde(default = "connect")]
     pub protocol: String,
-    /// The server's command; `{password}`, `{memory}` (bytes) and `{index}`, the member's
-    /// number, are filled in, and `{config.KEY}` with what the build file says, else the type.
+    /// The server's command; `{password}` and `{index}`, the member's number, are filled in, and
+    /// words that are `{config.KEY}` with what the build file says, else the type. A word that is
+    /// `{memory}` becomes the container's limit in bytes, as it is at each start.
     pub server_command: Vec<String>,
     /// Keeps the pod alive; must end at SIGTERM.
     pub pod_command: Vec<String>,
@@ -170,10 +171,9 @@ impl ServiceType {
 
     /// The command of a member's server; empty for code services.
     pub fn member_command(&self, index: u32, password: &str, memory: Memory) -> Vec<String> {
-        let numbers =
-            |text: String| text.replace("{memory}", &memory.bytes().to_string()).replace("{index}", &index.to_string());
-        let fill = |text: &String| numbers(filled(text, password));
-        self.data.iter().flat_map(|data| &data.server_command).map(fill).collect()
+        let fill = |text: &String| filled(text, password).replace("{index}", &index.to_string());
+        let command = self.data.iter().flat_map(|data| &data.server_command).map(fill).collect();
+        limit::at_start(command, memory)
     }
 
     /// Fills `{config.KEY}` in; `given` is the build file's `config`.

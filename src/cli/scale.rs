@@ -42,18 +42,19 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let wishes = combine(&args.wishes)?;
     ctx.ui.info(format!("Scaling application {app}"));
     args.wishes.iter().for_each(|change| ctx.ui.info(change.announcement()));
-    let notes = ctx.client.scale(app.as_str(), wishes).await?;
-    notes.iter().for_each(|note| ctx.ui.warning(note));
+    let scaled = ctx.client.scale(app.as_str(), wishes).await?;
+    scaled.notes.iter().for_each(|note| ctx.ui.warning(note));
     if !args.no_wait {
         Deadline::after(Some(args.timeout)).bound(&app, ctx, follow::ready(&app, ctx)).await?;
     }
     let services = ctx.client.services(app.as_str()).await?;
-    let (overtaken, done): (Vec<_>, Vec<_>) = args.wishes.iter().partition(|change| change.is_overtaken(&services));
+    let heeded = args.wishes.iter().filter(|change| !change.is_ignored(&scaled.ignored));
+    let (overtaken, done): (Vec<_>, Vec<_>) = heeded.partition(|change| change.is_overtaken(&services));
     for change in overtaken {
         ctx.ui.warning(format!("{change} holds no longer: another command changed it meanwhile"));
     }
     if ctx.json {
-        ctx.ui.json(&serde_json::json!({ "application": app, "notes": notes, "services": services }));
+        ctx.ui.json(&serde_json::json!({ "application": app, "notes": scaled.notes, "ignored": scaled.ignored, "services": services }));
     } else if !done.is_empty() {
         let done: Vec<String> = done.into_iter().map(Change::to_string).collect();
         ctx.ui.success(format!("Successfully scaled {app} to {}", done.join(" ")));
@@ -87,6 +88,11 @@ fn rounded(memory: Memory) -> Memory {
 }
 
 impl Change {
+    /// Whether the service keeps the number of instances that it has; a note told why.
+    fn is_ignored(&self, services: &[String]) -> bool {
+        matches!(self.to, To::Instances(_)) && services.iter().any(|name| name == self.service.as_str())
+    }
+
     /// Whether the service has another number of instances than was asked for: of two who scale at
     /// once the later one is heeded.
     fn is_overtaken(&self, services: &[Service]) -> bool {
@@ -163,5 +169,11 @@ mod tests {
         let change: Change = "www:memory=100M".parse().unwrap();
         assert_eq!(change.announcement(), "Changing memory of www to 96.0 MB");
         assert_eq!(change.to_string(), "www:memory=96M");
+    }
+
+    #[test]
+    fn only_the_count_of_an_ignored_wish_is_ignored() {
+        let ignored = |text: &str| text.parse::<Change>().unwrap().is_ignored(&["db".to_owned()]);
+        assert_eq!(["db=2", "db:memory=512M", "www=2"].map(ignored), [true, false, false]);
     }
 }

@@ -13,7 +13,7 @@ use super::app::App;
 use super::handle::{Engine, EngineError, Result};
 use super::ports::claim::Claim;
 use super::reconcile::in_full;
-use super::view::ScaleWish;
+use super::view::{ScaleWish, Scaled};
 
 /// Setting: limits above 4G are accepted.
 const LARGE_MEMORY: &str = "allow-large-memory";
@@ -21,19 +21,19 @@ const LARGE_MEMORY: &str = "allow-large-memory";
 const MOST_INSTANCES: u32 = 256;
 
 impl Engine {
-    /// Returns what was rounded or is to be warned of. Memory is applied when it returns;
+    /// Returns what became of the wishes. Memory is applied when it returns;
     /// instances converge in the background ([`Engine::wait`]).
     ///
     /// # Errors
     /// `Invalid` with the reason; then nothing was changed.
-    pub async fn scale(&self, app: &AppName, wishes: Vec<ScaleWish>) -> Result<Vec<String>> {
+    pub async fn scale(&self, app: &AppName, wishes: Vec<ScaleWish>) -> Result<Scaled> {
         let (inner, app) = (self.inner(), self.seen_app(app).await?);
         let large = inner.store.setting(LARGE_MEMORY).await?.as_deref() == Some("true");
         let record = app.record();
-        let mut notes = Vec::new();
+        let mut scaled = Scaled::default();
         let mut accepted = Vec::new();
         for wish in &wishes {
-            accepted.push(self.check(&record, wish, large, &mut notes)?);
+            accepted.push(self.check(&record, wish, large, &mut scaled)?);
         }
         self.check_use(&app, &accepted).await?;
         self.record_scale(&app, &accepted).await?;
@@ -44,7 +44,7 @@ impl Engine {
             }
         }
         self.apply_memory(&app, &accepted).await?;
-        Ok(notes)
+        Ok(scaled)
     }
 
     /// New instances of services with ports get numbers of the front.
@@ -64,7 +64,7 @@ impl Engine {
         Ok(self.inner().store.set_setting(LARGE_MEMORY, &allow.to_string()).await?)
     }
 
-    fn check(&self, record: &AppRecord, wish: &ScaleWish, large: bool, notes: &mut Vec<String>) -> Result<ScaleWish> {
+    fn check(&self, record: &AppRecord, wish: &ScaleWish, large: bool, scaled: &mut Scaled) -> Result<ScaleWish> {
         let missing = || EngineError::NotFound(format!("The service \"{}\" does not exist.", wish.service));
         let service = record.service(&wish.service).ok_or_else(missing)?;
         let kind = self.inner().catalog.get(&service.type_name).ok_or_else(missing)?;
@@ -72,11 +72,14 @@ impl Engine {
         if let Some(wanted) = wish.instances {
             check_instances(service, kind, wanted)?;
             if let Count::Ignored(why) = kind.count(wanted) {
-                notes.push(format!("{}={wanted} is ignored, it stays at {}: {why}", service.name, service.instances));
+                let stays = format!("{}={wanted} is ignored, it stays at {}: {why}", service.name, service.instances);
+                scaled.notes.push(stays);
+                scaled.ignored.push(service.name.clone());
                 instances = None;
             }
         }
-        let memory = wish.memory.map(|memory| check_memory(service, kind, memory, large, notes)).transpose()?;
+        let memory =
+            wish.memory.map(|memory| check_memory(service, kind, memory, large, &mut scaled.notes)).transpose()?;
         Ok(ScaleWish { memory, instances, ..wish.clone() })
     }
 

@@ -178,6 +178,15 @@ pub struct ScaleWish {
     pub memory: Option<Memory>,
 }
 
+/// What became of a `scale`.
+#[derive(Debug, Clone, Default)]
+pub struct Scaled {
+    /// What was rounded, ignored or is to be warned of, for people.
+    pub notes: Vec<String>,
+    /// Services whose number of instances stays what it was.
+    pub ignored: Vec<ServiceName>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct DeployWish {
     /// `None`: the last upload. `latest` and `previous` are understood.

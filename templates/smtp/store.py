@@ -5,6 +5,7 @@ envelope is written last and makes the mail exist; numbers are never given twice
 and the commands beside it see each other's work through these files alone.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -104,10 +105,17 @@ def replace(folder):
     """Puts a folder of mails in the place of all there are."""
     write(COUNTER, str(max([_last(), *numbers()])).encode())
     old = f"{MAILS}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if os.path.isdir(MAILS):
-        os.rename(MAILS, old)
-    os.rename(folder, MAILS)
+    while True:
+        shutil.rmtree(old, ignore_errors=True)
+        if os.path.isdir(MAILS):
+            os.rename(MAILS, old)
+        try:
+            os.rename(folder, MAILS)
+            break
+        except OSError as error:
+            # A mail came in between: it is one of those to be replaced.
+            if error.errno != errno.ENOTEMPTY:
+                raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -69,6 +69,7 @@ fn a_set_is_described_and_scaled_by_its_rules() {
     let output = platform.try_run(&["-A", APP, "scale", "--no-wait", "db=2"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("db=2 is ignored, it stays at 1: a service of type"), "{said}");
+    assert!(!said.contains("Successfully") && !said.contains("another command"), "{said}");
     assert_eq!(platform.service(APP, "db")["instance_count"], 1);
     let refused = platform.refused(&["-A", APP, "scale", "db=7"]);
     assert!(refused.contains("cannot be scaled to 7: a service of type mongodb has 1, 3 or 5 instances"), "{refused}");

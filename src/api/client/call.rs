@@ -68,10 +68,9 @@ impl Client {
             .await
     }
 
-    /// All wishes or none; returns what was rounded or warned of.
-    pub async fn scale(&self, app: &str, wishes: Vec<Wish>) -> Result<Vec<String>> {
-        let scaled: Scaled = self.tell(Method::PATCH, &at(app, "/scale"), &ScaleRequest { wishes }).await?;
-        Ok(scaled.notes)
+    /// All wishes or none.
+    pub async fn scale(&self, app: &str, wishes: Vec<Wish>) -> Result<Scaled> {
+        self.tell(Method::PATCH, &at(app, "/scale"), &ScaleRequest { wishes }).await
     }
 
     /// Makes `to`, or the most advanced slave, the master; returns the master's number.

@@ -11,7 +11,7 @@ use super::extract::{AppPath, Ask, At, Told};
 use super::fault;
 use super::refuse::ApiError;
 use super::respond::{Answer, created, done, object, objects};
-use crate::api::types::{Flavor, Resolved, ScaleRequest, Scaled, Wish};
+use crate::api::types::{Flavor, Resolved, ScaleRequest, Wish};
 use crate::engine::view::ScaleWish;
 use crate::faults::{Aim, Place};
 use crate::model::{AppName, InstanceName, Memory, NameError};
@@ -65,8 +65,7 @@ async fn down(State(api): State<Api>, At(at): At<AppPath>, Told(wanted): Told<Do
 
 async fn scale(State(api): State<Api>, At(at): At<AppPath>, Told(wanted): Told<ScaleRequest>) -> Answer {
     let wishes = wanted.wishes.into_iter().map(wish).collect::<Result<_, _>>()?;
-    let notes = api.engine.scale(&at.app, wishes).await?;
-    Ok(object(Scaled { notes }))
+    Ok(object(convert::scaled(api.engine.scale(&at.app, wishes).await?)))
 }
 
 fn wish(wish: Wish) -> Result<ScaleWish, ApiError> {

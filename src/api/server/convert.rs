@@ -6,7 +6,7 @@ use crate::api::types;
 use crate::engine::traffic::TcpUse;
 use crate::engine::view::{
     ActivityView, AppLogLine, AppView, ConnectionView, DeployLine, DeploymentState, DeploymentView, Finding,
-    FindingLevel, InstanceState, InstanceView, ServiceView, SharedFolderView,
+    FindingLevel, InstanceState, InstanceView, Scaled, ServiceView, SharedFolderView,
 };
 use crate::model::{AppName, CountedWrites, GroupStatus, MemberStatus, Receipt, Role, SyncState};
 
@@ -48,6 +48,10 @@ pub(super) fn service(view: ServiceView) -> types::Service {
 fn traffic(of: TcpUse) -> types::Traffic {
     let TcpUse { open, opened, refused, parked, cut, received, sent } = of;
     types::Traffic { open, opened, refused, parked, cut, received, sent }
+}
+
+pub(super) fn scaled(scaled: Scaled) -> types::Scaled {
+    types::Scaled { notes: scaled.notes, ignored: scaled.ignored.iter().map(ToString::to_string).collect() }
 }
 
 pub(super) fn connection(view: ConnectionView) -> types::Connection {

@@ -9,7 +9,7 @@ use super::convert;
 use super::extract::{AppPath, At, ServicePath, Told};
 use super::refuse::ApiError;
 use super::respond::{Answer, done, object, objects};
-use crate::api::types::{Master, Scaled, ServicePatch, Switchover};
+use crate::api::types::{Master, ServicePatch, Switchover};
 use crate::engine::view::ScaleWish;
 use crate::model::Memory;
 
@@ -36,8 +36,7 @@ async fn scale(State(api): State<Api>, At(at): At<ServicePath>, Told(wanted): To
     }
     let memory = wanted.reserved_memory.map(Memory::from_bytes);
     let wish = ScaleWish { service: at.service, instances: wanted.instance_count, memory };
-    let notes = api.engine.scale(&at.app, vec![wish]).await?;
-    Ok(object(Scaled { notes }))
+    Ok(object(convert::scaled(api.engine.scale(&at.app, vec![wish]).await?)))
 }
 
 async fn destroy(State(api): State<Api>, At(at): At<ServicePath>) -> Answer {

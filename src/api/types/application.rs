@@ -321,10 +321,14 @@ pub struct Wish {
     pub memory: Option<u64>,
 }
 
-/// What was rounded or warned of.
+/// What became of the wishes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scaled {
+    /// What was rounded, ignored or warned of.
     pub notes: Vec<String>,
+    /// Services whose number of instances stays what it was; a note says why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
 }
 
 /// `POST A/kill` and `POST A/pause`: whom to hit.

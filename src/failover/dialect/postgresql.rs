@@ -34,7 +34,7 @@ impl Dialect for PostgreSql {
     /// Not the applications' database: whoever is connected to `template1` keeps others from
     /// making databases from it.
     fn protocol(&self) -> Protocol {
-        Protocol::Postgres { user: "dotcloud", database: "postgres" }
+        Protocol::Postgres { user: "dotcloud", database: "dotcloud" }
     }
 
     /// What the controller does must not wait for a slave, nor for a lock behind our back.
