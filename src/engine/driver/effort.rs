@@ -130,7 +130,9 @@ mod tests {
     fn a_computing_thread_makes_its_process_busy_and_a_dead_process_is_not() {
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| while !stop.load(std::sync::atomic::Ordering::Relaxed) {});
+            scope.spawn(|| while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                });
             assert!(busy(std::process::id()));
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
         });
