@@ -31,6 +31,8 @@ struct Relay<'a, A> {
     session: Session,
     /// The client has said its last.
     ended: bool,
+    /// The master was told so.
+    told: bool,
 }
 
 /// Passes requests and replies on until one side closes. `acks` tells how many slaves have to
@@ -45,7 +47,7 @@ pub(super) async fn join(
     tally: &Tally<'_>,
     acks: impl Fn() -> Option<u32>,
 ) -> io::Result<()> {
-    let mut relay = Relay { client, master, tally, acks, session: Session::new(mark()), ended: false };
+    let mut relay = Relay { client, master, tally, acks, session: Session::new(mark()), ended: false, told: false };
     while relay.turn().await? {}
     Ok(())
 }
@@ -74,10 +76,13 @@ impl<A: Fn() -> Option<u32>> Relay<'_, A> {
             farewell::linger(self.client).await;
             return Ok(false);
         }
-        if self.ended && self.session.to_server.is_empty() && self.session.may_end() {
-            self.flush().await?;
-            return Ok(false);
+        if self.ended && !self.told && self.session.to_server.is_empty() && self.session.may_end() {
+            // It closes when it has answered all that it answers a client that left.
+            self.master.shutdown().await?;
+            self.told = true;
         }
+        // Both ends may always be ready; other sessions of the thread get their turn.
+        tokio::task::coop::consume_budget().await;
         self.wait().await
     }
 

@@ -138,11 +138,12 @@ fn inline(bytes: &[u8]) -> Head {
     if words.is_empty() {
         return Head::Empty(end + 1);
     }
-    let quoted = |word: &Option<&[u8]>| word.is_some_and(|word| word.iter().any(|byte| b"\"'\\\0".contains(byte)));
-    // Quotes could hide what is asked for.
-    if words.iter().take(3).any(quoted) && (quoted(&words[0]) || classify(&words, 3) == Class::Read { blocking: false })
-    {
-        return Head::Malformed("quotes in the name of an inline command");
+    let quoted = |word: &Option<&[u8]>| word.is_some_and(|word| word.iter().any(|byte| b"\"'\\".contains(byte)));
+    let is_client = words[0].is_some_and(|name| name.eq_ignore_ascii_case(b"client"));
+    // Quotes could hide what is asked for; of other commands only the name says what they are.
+    // So could the byte at which Redis stops to read a line.
+    if line.contains(&0) || quoted(&words[0]) || is_client && words.iter().take(3).any(quoted) {
+        return Head::Malformed("quotes or a NUL where an inline command says what it is");
     }
     let argc = words.len() as u64;
     let class = with_options(classify(&words, argc), &words, argc, None);
@@ -196,6 +197,7 @@ mod tests {
         assert_eq!(command(&both), Command { class: Class::ShortWrite, here: set.len(), rest: None });
         assert_eq!(command(b"PING\r\n").here, 6);
         assert_eq!(command(b"get k\n").class, Class::Read { blocking: false });
+        assert_eq!(command(b"get \"a key\"\n").class, Class::Read { blocking: false });
     }
 
     #[test]
@@ -229,13 +231,14 @@ mod tests {
 
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
-        let wrong: [&[u8]; 6] = [
+        let wrong: [&[u8]; 7] = [
             b"*x\r\n",
             b"*1\r\n+x\r\n",
             b"*1\r\n$-1\r\n",
             b"*1\r\n$4\r\nPINGxx",
             b"\"SUBSCRIBE\" x\r\n",
             b"client \"reply\" off\r\n",
+            b"client reply off \0\r\n",
         ];
         for bytes in wrong {
             assert!(matches!(Head::of(bytes), Head::Malformed(_)), "{:?}", String::from_utf8_lossy(bytes));

@@ -154,7 +154,12 @@ impl Session {
     /// could be told is under way, or what is may wait for ever.
     pub fn may_end(&self) -> bool {
         let answered = self.expected.is_empty() && self.held.is_empty() && self.frames.is_between();
-        answered || self.blocks || self.mode != Mode::InStep
+        match self.mode {
+            Mode::InStep => answered || self.blocks,
+            // The answer to our mark is to come, and what waits for it after that.
+            Mode::Fenced | Mode::Resetting => false,
+            Mode::Subscribed { .. } | Mode::Monitoring | Mode::Silent => true,
+        }
     }
 
     /// Whether a reply is held back, or is not complete.

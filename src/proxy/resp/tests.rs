@@ -254,6 +254,22 @@ fn a_client_that_leaves_while_it_blocks_is_not_waited_for() {
     assert!(!session_with(&words(&["SET", "k", "v"])).may_end());
 }
 
+/// Its last commands are still to be sent, after the answer to the mark.
+#[test]
+fn a_client_that_leaves_after_it_listened_is_answered_first() {
+    let mut session = session_with(&words(&["AUTH", "pw"]));
+    assert_eq!(told(&mut session, b"+OK\r\n", Some(1)), "+OK\r\n");
+    session.inbox.extend_from_slice(&[words(&["SUBSCRIBE", "a"]), words(&["GET", "k"])].concat());
+    session.requests(Some(1)).unwrap();
+    assert!(!session.may_end());
+    let mark = format!("${}\r\n{MARK}\r\n", MARK.len());
+    assert_eq!(told(&mut session, mark.as_bytes(), Some(1)), "");
+    session.requests(Some(1)).unwrap();
+    assert!(session.to_server.ends_with(&words(&["GET", "k"])) && !session.may_end());
+    assert_eq!(told(&mut session, b"$-1\r\n", Some(1)), "$-1\r\n");
+    assert!(session.may_end());
+}
+
 #[test]
 fn replicas_are_not_fed_through_the_front() {
     let mut session = session_with(&words(&["PSYNC", "?", "-1"]));
