@@ -117,7 +117,7 @@ impl Refusal {
     /// In words, for people.
     pub fn reason(&self) -> String {
         match (self.code, self.words.as_str()) {
-            (137, _) => "it was killed: did the instance die, or run out of memory?".to_owned(),
+            (137, _) => "it was killed (did the instance die, or run out of memory?)".to_owned(),
             (code, "") => format!("it ended with exit code {code}"),
             (_, words) => words.to_owned(),
         }

@@ -10,6 +10,7 @@ use super::super::app::App;
 use super::super::clock;
 use super::super::handle::{Engine, EngineError, Result, to_its_end};
 use super::super::inner::Inner;
+use super::super::reconcile::in_full;
 use super::{Ender, Note, Output, Source, Turn, command};
 
 /// What the type's command prints before its first change.
@@ -116,7 +117,7 @@ impl Restore {
             Err(error) => Err(EngineError::Store(Box::new(error))),
         };
         note.erase(inner).await;
-        let outcome = verdict.as_ref().map_or_else(ToString::to_string, |()| "everything was replaced".to_owned());
+        let outcome = verdict.as_ref().map_or_else(|error| in_full(error), |()| "everything was replaced".to_owned());
         let details = [("service", self.member.to_string()), ("outcome", outcome)];
         inner.record_activity(&self.app, "service", "restore", &details).await;
         verdict
