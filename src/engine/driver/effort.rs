@@ -127,16 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn a_computing_thread_makes_its_process_busy_and_a_dead_process_is_not() {
-        let stop = std::sync::atomic::AtomicBool::new(false);
+    fn every_thread_of_a_process_is_seen_and_of_a_dead_one_none() {
+        let together = std::sync::Barrier::new(9);
         std::thread::scope(|scope| {
-            scope.spawn(|| while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                });
-            assert!(busy(std::process::id()));
-            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            (0..8).for_each(|_| drop(scope.spawn(|| together.wait())));
+            assert!(states(std::process::id()).len() > 8);
+            together.wait();
         });
-        assert!(!busy(u32::MAX));
+        assert!(states(u32::MAX).is_empty() && !busy(u32::MAX));
     }
 
     #[test]
