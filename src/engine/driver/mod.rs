@@ -13,6 +13,7 @@ mod link;
 mod mongo;
 mod postgres;
 mod process;
+mod receipts;
 mod registry;
 mod resp;
 mod session;

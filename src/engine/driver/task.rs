@@ -12,10 +12,11 @@ use crate::engine::group::{GroupContext, ObservedMember};
 use crate::engine::runtime::{RunState, RuntimeEvent};
 use crate::failover::dialect::{self, RoleChange};
 use crate::failover::{Account, Action, Config, Event, Machine, Moment, Server};
-use crate::model::{Continuity, Epoch, GroupStatus, Receipt};
+use crate::model::{Epoch, GroupStatus, Receipt};
 
 use super::copy::Copy;
 use super::link::Request;
+use super::receipts::{keep_receipts, receipt};
 use super::registry::Registry;
 use super::{Order, Tuning};
 
@@ -342,30 +343,6 @@ impl Task {
     }
 }
 
-fn receipt(service: String, detected_at: String, account: &Account) -> Receipt {
-    let ms = |moment: Moment| moment.since(account.detected).as_secs_f64() * 1000.0;
-    Receipt {
-        service,
-        detected_at,
-        cause: account.cause.clone(),
-        old_master: account.old_master,
-        new_master: account.new_master,
-        epoch: account.epoch,
-        fenced_ms: ms(account.fenced),
-        promoted_ms: ms(account.promoted),
-        opened_ms: ms(account.opened),
-        first_write_ms: account.first_write.map(ms),
-        resynchronised_ms: account.resynchronised.map(ms),
-        continuity: account.joint.map(|joint| Continuity {
-            old_position: joint.old_position,
-            old_heard_ms: account.detected.since(joint.old_heard).as_secs_f64() * 1000.0,
-            new_position: joint.new_position,
-        }),
-        because: Some(account.because.clone()).filter(|because| !because.is_empty()),
-        writes: None,
-    }
-}
-
 /// Which of these processes a look shows to be gone.
 async fn dead_of(context: &GroupContext, processes: &[(Server, Arc<str>, Option<u32>)]) -> Vec<Server> {
     let Ok(observed) = context.runtime.observe(&context.app).await else { return Vec::new() };
@@ -391,13 +368,6 @@ async fn move_front(
             FrontOrder::Refuse(why) => context.front.refuse(why).await,
         }
         let _ = events.send(Event::FrontMoved(number));
-    }
-}
-
-/// Stores receipts in the order in which they were completed.
-async fn keep_receipts(context: GroupContext, mut receipts: mpsc::UnboundedReceiver<Receipt>) {
-    while let Some(receipt) = receipts.recv().await {
-        context.ledger.receipt(receipt).await;
     }
 }
 
