@@ -64,9 +64,9 @@ fn a_word_on_its_way_to_the_disk_is_taken_back_like_one_that_is_there() {
     stage.report(0, guarded(false));
     stage.tell(Event::Commanded { server: server(0), change: RoleChange::Guard(true), result: Ok(guarded(true)) });
     stage.now += 10;
-    stage.report(0, guarded(true));
-    let (asked, report) = (now(&stage), slave(true));
-    let told = stage.group.handle(asked, Event::Reported { server: server(1), asked, report });
+    // The slave's position is known: only where the master's writes wait from was not.
+    let (asked, report) = (now(&stage), guarded(true));
+    let told = stage.group.handle(asked, Event::Reported { server: server(0), asked, report });
     assert!(told.contains(&Action::Vouch { epoch: 1, on: true }), "{told:?}");
     let given_up = Action::Command { server: server(0), change: RoleChange::Guard(false) };
     let told = stage.group.handle(asked, Event::Died(server(1)));
