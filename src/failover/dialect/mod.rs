@@ -7,6 +7,7 @@ use crate::model::Refusal;
 
 pub use super::ballot::{Ballot, Furnished, Motion, SetConfig, SetMember, Standpoint};
 
+mod fields;
 pub mod mongodb;
 pub mod mysql;
 pub mod postgresql;

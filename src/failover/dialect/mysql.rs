@@ -4,11 +4,11 @@
 //! write where read-only is set; only the controller's own login may. Verified on transcripts of
 //! real servers.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use crate::model::Refusal;
 
+use super::fields::Fields;
 use super::{Dialect, Election, LedgerStep, MemberReport, Protocol, ReadError, Reply, RoleChange, ServerCommand};
 
 /// Below so many transactions replaying them is quicker than a copy.
@@ -190,28 +190,6 @@ fn report(server: &Fields<'_>, link: Option<&Fields<'_>>) -> Result<MemberReport
 fn position(gtids: &str) -> u64 {
     let number = |gtid: &str| gtid.trim().rsplit('-').next()?.parse::<u64>().ok();
     gtids.split(',').filter_map(number).sum()
-}
-
-/// A row: its columns by name.
-struct Fields<'a>(HashMap<&'a str, &'a str>);
-
-impl<'a> Fields<'a> {
-    fn of(row: Option<&'a Reply>) -> Option<Self> {
-        let Some(Reply::List(cells)) = row else { return None };
-        let pairs = cells.chunks_exact(2).filter_map(|pair| match pair {
-            [Reply::Text(name), Reply::Text(value)] => Some((name.as_str(), value.as_str())),
-            _ => None,
-        });
-        Some(Self(pairs.collect()))
-    }
-
-    fn text(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).copied()
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        self.text(name) == Some("1")
-    }
 }
 
 /// The row of `SHOW ALL SLAVES STATUS`.

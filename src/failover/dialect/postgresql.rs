@@ -6,11 +6,11 @@
 //! A master cannot become a standby while it runs: told to follow, it shuts down, which sends the
 //! slaves all it wrote first. Verified on transcripts of real servers.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use crate::model::Refusal;
 
+use super::fields::Fields;
 use super::{
     Branch, Dialect, Election, Follower, LedgerStep, Lineage, MemberReport, Protocol, ReadError, Reply, RoleChange,
     ServerCommand,
@@ -247,27 +247,8 @@ fn follower(row: &Fields<'_>) -> Option<Follower> {
     Some(Follower { addr, position: row.number("position")?, lag_seconds: row.text("lag")?.parse().ok()? })
 }
 
-/// A row: its columns by name.
-struct Fields<'a>(HashMap<&'a str, &'a str>);
-
-impl<'a> Fields<'a> {
-    fn of(row: Option<&'a Reply>) -> Option<Self> {
-        let Some(Reply::List(cells)) = row else { return None };
-        let pairs = cells.chunks_exact(2).filter_map(|pair| match pair {
-            [Reply::Text(name), Reply::Text(value)] => Some((name.as_str(), value.as_str())),
-            _ => None,
-        });
-        Some(Self(pairs.collect()))
-    }
-
-    fn text(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).copied()
-    }
-
-    fn number(&self, name: &str) -> Option<u64> {
-        self.text(name)?.parse().ok()
-    }
-
+/// What only this server's rows have.
+impl Fields<'_> {
     /// Before anything has come over a link, the place to read from is the beginning of a file.
     fn was_linked(&self) -> bool {
         let segment = self.number("segment").filter(|segment| *segment > 0);
