@@ -73,6 +73,14 @@ bench-lost: setup ## Acknowledged writes lost over 50 kills of each database's m
 bench-split-brain: setup ## Writes that an old master accepts when it wakes up after another was promoted, 20 times each
 	$(bench) failover -- split-brain $(ONLY)
 
+.PHONY: bench-replication
+bench-replication: setup ## Acknowledged writes per second with and without the wait for a slave
+	$(bench) failover -- replication $(ONLY)
+
+.PHONY: bench-start
+bench-start: setup ## How soon a new Redis, MySQL and PostgreSQL answers, beside one that makes its data at the start
+	$(bench) start
+
 .PHONY: bench-up
 bench-up: setup ## Warm `up --wait` of 4 www + 1 redis beside Docker Compose
 	@scripts/fetch-compose.sh

@@ -4,13 +4,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::docker::Engine;
-use crate::support::pause;
+use crate::support::often;
 use crate::support::platform::{Platform, text};
 use crate::support::statistics::Series;
 
@@ -104,16 +103,4 @@ fn is_200(ip: &str, path: &str) -> bool {
         Ok(head.ends_with(b"200"))
     };
     ask().unwrap_or(false)
-}
-
-/// As `wait_for`, but fine enough for milliseconds.
-fn often<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = condition() {
-            return found;
-        }
-        assert!(started.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
-        pause(Duration::from_millis(3));
-    }
 }

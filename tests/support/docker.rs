@@ -1,9 +1,10 @@
 //! The engine's own view of a platform, and the faults that no verb of ours offers.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use bollard::Docker;
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 use bollard::query_parameters as query;
 use tokio::runtime::Runtime;
 
@@ -51,8 +52,39 @@ impl Engine {
     /// The address of a running instance that is not among the known ones.
     pub fn newcomer(&self, home: &str, known: &[String]) -> Option<String> {
         let id = self.instances(home).into_iter().find(|id| !known.contains(id))?;
-        let networks = self.inspect(&id).network_settings?.networks?;
-        networks.into_values().find_map(|network| network.ip_address.filter(|ip| !ip.is_empty()))
+        self.address(&id).map(|ip| ip.to_string())
+    }
+
+    /// The ids of a home's pods: the containers that hold the addresses of members.
+    pub fn pods(&self, home: &str) -> Vec<String> {
+        let mut filters = label(home);
+        filters.entry("label".to_owned()).or_default().push(format!("{PURPOSE}=pod"));
+        let options = query::ListContainersOptionsBuilder::default().filters(&filters).build();
+        let listed = self.runtime.block_on(self.docker.list_containers(Some(options))).unwrap();
+        listed.into_iter().filter_map(|container| container.id).collect()
+    }
+
+    /// A container's address on its network, once it has one.
+    pub fn address(&self, container: &str) -> Option<IpAddr> {
+        let networks = self.inspect(container).network_settings?.networks?;
+        networks.into_values().find_map(|network| network.ip_address?.parse().ok())
+    }
+
+    /// Starts a container of an image on Docker's own bridge; its id.
+    pub fn run(&self, name: &str, image: &str, command: &[&str]) -> String {
+        let options = query::CreateContainerOptionsBuilder::default().name(name).build();
+        let command = command.iter().map(|&part| part.to_owned()).collect();
+        let body = ContainerCreateBody { image: Some(image.to_owned()), cmd: Some(command), ..Default::default() };
+        self.runtime.block_on(async {
+            let id = self.docker.create_container(Some(options), body).await.unwrap().id;
+            self.docker.start_container(&id, None::<query::StartContainerOptions>).await.unwrap();
+            id
+        })
+    }
+
+    pub fn remove(&self, container: &str) {
+        let force = query::RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        self.runtime.block_on(self.docker.remove_container(container, Some(force))).unwrap();
     }
 
     /// When a container stopped (RFC 3339); `None` while it runs.

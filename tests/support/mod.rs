@@ -33,6 +33,18 @@ pub fn wait_for<T>(what: &str, patience: Duration, mut condition: impl FnMut() -
     }
 }
 
+/// As [`wait_for`] within a minute, but fine enough for milliseconds.
+pub fn often<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        pause(Duration::from_millis(3));
+    }
+}
+
 /// Between two looks at a condition; nothing is concluded from the time that passes.
 #[allow(clippy::disallowed_methods)]
 pub fn pause(time: Duration) {
