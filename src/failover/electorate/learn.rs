@@ -114,10 +114,12 @@ impl Electorate {
     /// Every announcement is answered: whose server does not run has nothing to wait for, and an
     /// older plan that a newer one replaces holds nobody back.
     fn restart_planned(&mut self, index: u32) {
-        self.drop_plan();
         let Some(server) = self.server(index) else {
             return self.actions.push(Action::ReleaseRestart(index));
         };
+        if self.planned.as_ref().is_some_and(|planned| planned.server.index != index) {
+            self.drop_plan();
+        }
         let until = self.now.after(self.config.restart_limit);
         self.planned = Some(Planned { server, until, began: self.now, released: false });
     }

@@ -335,6 +335,16 @@ fn a_planned_restart_is_no_failure() {
     assert!(released.contains(&Action::ReleaseRestart(1)), "a secondary's begins at once");
 }
 
+/// Whoever is let go is everybody who waits for that member.
+#[test]
+fn a_restart_that_is_announced_twice_waits_all_the_same() {
+    let mut walk = Walk::three();
+    walk.tell(Event::RestartPlanned(0));
+    assert_eq!(walk.tell(Event::RestartPlanned(0)), [], "the others do not stand back yet");
+    walk.tell(Event::Died(server(1)));
+    assert_eq!(walk.tell(Event::RestartPlanned(1)), [Action::ReleaseRestart(1)], "nobody else is let go");
+}
+
 #[test]
 fn nothing_is_discarded_that_still_counts() {
     let mut walk = Walk::three();
