@@ -2,11 +2,11 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
+use crate::failover::config::Config;
 use crate::failover::dialect::{
     Ballot, Furnished, MemberReport, Motion, SetConfig, SetMember, Standpoint, Standpoint::*,
 };
-use crate::failover::event::{Action, Event, Miss, Moment, Seat, Server};
-use crate::failover::group::Config;
+use crate::failover::event::{Account, Action, Event, Miss, Moment, Seat, Server};
 use crate::model::{Epoch, Role};
 
 use super::change::{Next, Seated, next};

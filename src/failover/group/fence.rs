@@ -28,7 +28,7 @@ impl Group {
     }
 
     pub(super) fn gating(&mut self) -> Option<Phase> {
-        let gated = self.front.done >= self.front.order || self.now.since(self.since) >= self.config.gate_limit;
+        let gated = self.front.obeyed() || self.now.since(self.since) >= self.config.gate_limit;
         match self.kind() {
             Kind::Handover(_) => gated.then_some(Draining),
             _ => gated.then_some(Fencing),
@@ -39,7 +39,7 @@ impl Group {
         match self.kind() {
             Kind::Handover(to) => {
                 let old = self.change.as_ref().and_then(|change| self.server(change.old));
-                let addr = self.members.get(&to).map(|member| member.addr);
+                let addr = self.members.get(to).map(|member| member.addr);
                 if let (Some(old), Some(addr)) = (old, addr) {
                     self.command(old, RoleChange::Follow(addr));
                 }
@@ -51,7 +51,7 @@ impl Group {
     /// Kills the target unless that was tried a moment ago.
     pub(super) fn press(&mut self) {
         let Some(target) = self.target() else { return };
-        let killed = self.members.get(&target.index).and_then(|m| m.life.as_ref()).and_then(|life| life.killed);
+        let killed = self.members.life(target.index).and_then(|life| life.killed);
         if killed.is_none_or(|at| self.now.since(at) >= self.config.retry) {
             self.kill(target);
         }
@@ -71,7 +71,7 @@ impl Group {
     /// The demoted master's own word is the fence of a planned switchover.
     pub(super) fn demoting(&mut self) -> Option<Phase> {
         let old = self.change.as_ref()?.old;
-        let Some(life) = self.members.get(&old).and_then(|member| member.life.as_ref()) else {
+        let Some(life) = self.members.life(old) else {
             return Some(self.ended());
         };
         let server = life.server;
@@ -166,7 +166,7 @@ impl Group {
     pub(super) fn catching_up(&mut self, old: u32, to: u32) -> Option<Phase> {
         let paused = self.change.as_ref()?.paused;
         let known = |index: u32| {
-            let life = self.members.get(&index)?.life.as_ref()?;
+            let life = self.members.life(index)?;
             let report = life.report.as_ref()?;
             (paused.is_some_and(|paused| life.report_asked >= paused)).then_some(report)
         };

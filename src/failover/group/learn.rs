@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::failover::book::Book;
 use crate::failover::dialect::{MemberReport, RoleChange};
-use crate::failover::event::{Action, Event, Moment, Seat, Server};
+use crate::failover::event::{Event, Moment, Server};
 use crate::model::Epoch;
 
-use super::member::Member;
-use super::{Book, Commit, Group, Planned, Reign, Wish};
+use super::{Commit, Group, Reign};
 
 impl Group {
     pub(super) fn learn(&mut self, event: Event) {
@@ -27,15 +27,15 @@ impl Group {
         match event {
             // Told to groups that elect by themselves.
             Event::Ticked | Event::Carried { .. } | Event::Advertised(_) => {}
-            Event::Loaded(Ok(epoch)) => self.book = Book::Read(epoch),
-            Event::Loaded(Err(why)) => {
-                self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) };
-            }
+            Event::Loaded(read) => self.book = Book::loaded(read, self.now.after(self.config.retry)),
             Event::Vouched(epoch) => self.heard_vouch(epoch),
             Event::VouchKept { epoch, on, result } => self.kept_vouch(epoch, on, result),
             Event::Committed(epoch, result) => self.committed(epoch, result),
-            Event::Observed(seats) => self.seated(&seats),
-            Event::Died(server) => self.member_of(server, |member, _| member.died(server)),
+            Event::Observed(seats) => {
+                self.observed = true;
+                self.members.seated(&seats, self.now);
+            }
+            Event::Died(server) => self.members.died(server),
             Event::Answered(server) => self.life_of(server, |life, now| life.answered(now)),
             Event::Missed(server, how) => {
                 let (refused, silent) = (self.config.boot_refused, self.config.boot_silent);
@@ -52,21 +52,12 @@ impl Group {
             Event::KillFailed { server, error } => {
                 self.note(format!("cannot end {}: {error}", self.name(server.index)));
             }
-            Event::FrontMoved(order) => (self.front.done, self.front.moved) = (self.front.done.max(order), self.now),
-            Event::RestartPlanned(index) => self.restart_planned(index),
-            Event::SwitchoverAsked(to) => {
-                let until = self.now.after(self.config.wish_limit);
-                self.wish = Some(Wish { to, until });
+            Event::FrontMoved(order) => self.front.heard(order, self.now),
+            Event::RestartPlanned(index) => {
+                let until = self.now.after(self.config.restart_limit);
+                self.actions.extend(self.restart.plan(index, self.members.server(index), self.now, until));
             }
-        }
-    }
-
-    fn seated(&mut self, seats: &[Seat]) {
-        self.observed = true;
-        self.members.retain(|index, _| seats.iter().any(|seat| seat.index == *index));
-        for seat in seats {
-            let member = self.members.entry(seat.index).or_insert_with(|| Member::new(seat.index, seat.addr));
-            member.seated(seat, self.now);
+            Event::SwitchoverAsked(to) => self.wish.ask(to, self.now.after(self.config.wish_limit)),
         }
     }
 
@@ -98,29 +89,13 @@ impl Group {
                     chosen.commit = Commit::Done;
                 }
             }
-            Err(why) => self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) },
+            Err(why) => self.book = Book::loaded(Err(why), self.now.after(self.config.retry)),
         }
-    }
-
-    /// Every announcement is answered: whose server does not run has nothing to wait for, and
-    /// an older plan that a newer one replaces holds nobody back.
-    fn restart_planned(&mut self, index: u32) {
-        let Some(server) = self.server(index) else {
-            self.actions.push(Action::ReleaseRestart(index));
-            return;
-        };
-        if self.planned.as_ref().is_some_and(|planned| planned.server.index != index) {
-            self.drop_plan();
-        }
-        self.planned = Some(Planned { server, until: self.now.after(self.config.restart_limit), released: false });
     }
 
     /// The open master's own words widen what its successors are measured against.
     fn reported(&mut self, server: Server) {
-        let (Some(reign), Some(report)) = (&mut self.reign, self.members.get(&server.index).and_then(Member::report))
-        else {
-            return;
-        };
+        let (Some(reign), Some(report)) = (&mut self.reign, self.members.report(server.index)) else { return };
         if server == reign.server && report.writable {
             reign.saw(self.now, report.position);
             reign.histories.insert(report.history.clone());
@@ -137,8 +112,7 @@ impl Group {
     fn measure(&mut self, server: Server) {
         let Some(reign) = &self.reign else { return };
         let had = |asked: Moment| reign.heard.iter().rev().find(|(at, _)| *at <= asked).map(|(_, position)| *position);
-        let member = self.members.get_mut(&server.index).and_then(|member| member.life.as_mut());
-        if let Some(life) = member
+        if let Some(life) = self.members.life_of(server)
             && let Some(report) = life.report.as_ref().filter(|report| report.link_up)
         {
             // A link may seem up that leads to a former process of the master, with another history.

@@ -68,7 +68,7 @@ impl Stage {
     }
 
     fn front_obeys(&mut self) -> Vec<Action> {
-        let order = self.group.front.order;
+        let order = self.group.front.order();
         self.tell(Event::FrontMoved(order))
     }
 }

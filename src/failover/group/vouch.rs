@@ -107,7 +107,7 @@ impl Group {
     }
 
     fn deserved(&self, reign: &Reign, already: bool) -> bool {
-        if self.members.get(&reign.server.index).and_then(Member::report).is_none() {
+        if self.members.report(reign.server.index).is_none() {
             return already;
         }
         if !self.waits() {
@@ -133,7 +133,7 @@ impl Group {
     /// Whether what the open master was asked for at that moment came after its writes had begun
     /// to wait. The server tells both at once; the front says when it has carried an order out.
     fn waited(&self, asked: Moment) -> bool {
-        let heeded = self.front.done >= self.front.order && asked >= self.front.moved;
+        let heeded = self.front.obeyed() && asked >= self.front.moved();
         self.guarded() == Some(true) && (heeded || !self.config.guards_at_front)
     }
 
@@ -162,7 +162,7 @@ impl Group {
     /// Processes that may have told the open master that they have a write.
     pub(super) fn witnesses(&self) -> Vec<Server> {
         let master = self.reign.as_ref().map(|reign| reign.server);
-        let lives = self.members.values().filter_map(|member| member.life.as_ref());
+        let lives = self.members.lives();
         lives.filter(|life| life.told && Some(life.server) != master).map(|life| life.server).collect()
     }
 
@@ -178,7 +178,7 @@ impl Group {
     /// heard after the master's end, and so is known to have had no more than that.
     pub(super) fn departing(&self, server: Server) -> Option<u64> {
         let ended = self.reign.as_ref()?.ended?;
-        let life = self.members.get(&server.index)?.life.as_ref().filter(|life| life.server == server)?;
+        let life = self.members.life(server.index).filter(|life| life.server == server)?;
         let report = life.report.as_ref().filter(|report| !report.link_up && life.report_asked >= ended)?;
         Some(report.position)
     }
@@ -194,7 +194,7 @@ impl Group {
 
     /// The open master's position, asked for at that moment, covers what was acknowledged before.
     pub(super) fn cover(&mut self, server: Server, asked: Moment) {
-        let position = self.members.get(&server.index).and_then(Member::report).map(|report| report.position);
+        let position = self.members.report(server.index).map(|report| report.position);
         let waited = self.waited(asked);
         let Some(reign) = self.reign.as_mut().filter(|reign| reign.server == server) else { return };
         reign.gone.retain(|(_, since)| *since > asked);
