@@ -11,9 +11,10 @@ impl Electorate {
         if let Some(cause) = self.lost() {
             self.lose(cause);
         }
+        // Whose restart was allowed to begin is about to end.
         if self.reign.is_none()
-            && !self.restart_under_way()
             && let Some((server, term)) = self.elected()
+            && self.restart.released() != Some(server)
         {
             self.open(server, term);
         }

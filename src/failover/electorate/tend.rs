@@ -260,10 +260,6 @@ impl Electorate {
 
     // --- planned restarts
 
-    pub(super) fn restart_under_way(&self) -> bool {
-        self.restart.released().is_some_and(|server| self.runs(server))
-    }
-
     fn forget_plan(&mut self) {
         if self.restart.is_over(self.now, |index| self.members.server(index)) {
             self.actions.extend(self.restart.give_up());

@@ -347,6 +347,15 @@ fn a_restart_that_is_announced_twice_waits_all_the_same() {
 }
 
 #[test]
+fn a_secondary_that_restarts_does_not_keep_the_front_from_a_new_primary() {
+    let mut walk = Walk::three();
+    assert!(walk.tell(Event::RestartPlanned(1)).contains(&Action::ReleaseRestart(1)));
+    walk.tell(Event::Died(server(0)));
+    let actions = walk.reported(2, report(Primary, 4, Some(all_three())));
+    assert!(actions.contains(&Action::Open { order: 3, master: addr(2), epoch: 4, acks: None }), "{actions:?}");
+}
+
+#[test]
 fn nothing_is_discarded_that_still_counts() {
     let mut walk = Walk::three();
     let seats = vec![seat(0), Seat { leaving: true, ..seat(1) }, Seat { leaving: true, ..seat(2) }];
