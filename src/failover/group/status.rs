@@ -1,7 +1,5 @@
 //! What is published of a group, and the account of its last failover.
 
-use std::collections::BTreeSet;
-
 use crate::failover::dialect::MemberReport;
 use crate::failover::edges::Phase;
 use crate::failover::event::Server;
@@ -23,7 +21,7 @@ impl Group {
             reason: self.unrecorded().or_else(|| self.reason.clone()).or_else(complaint).or_else(|| self.unguarded()),
             epoch: self.epoch(),
             members: self.members.values().map(|member| self.member_status(member)).collect(),
-            bound: BTreeSet::new(),
+            bound: self.bound(),
         }
     }
 

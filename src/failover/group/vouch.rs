@@ -6,10 +6,12 @@
 //! back *before* writes may be on the master alone: before a guard is given up, and before a
 //! master that was started again is promoted. Without the word nobody succeeds the master.
 
+use std::collections::BTreeSet;
+
 use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
 use crate::failover::event::{Action, Moment, Server};
 
-use super::member::Member;
+use super::member::{Life, Member};
 use super::{Group, Reign};
 
 /// The word on the disk, as far as it is known.
@@ -121,7 +123,19 @@ impl Group {
             self.guards(member, true) && self.guards(member, false) && position >= reign.whole && reign.whole.is_some()
         };
         // Given up only together with the guard, which comes here first.
-        already || (self.phase != Repointing && self.others().any(whole))
+        let witnessed = reign.gone.is_empty();
+        already || (self.phase != Repointing && witnessed && self.others().any(whole))
+    }
+
+    /// Members that are to leave and may alone have what was acknowledged: without them the disk
+    /// would vouch for slaves that lack it. The word is taken back if nobody else comes into step.
+    pub(super) fn bound(&self) -> BTreeSet<u32> {
+        let pledged = self.reign.as_ref().is_some_and(|reign| self.waits() && self.pledged(reign.epoch));
+        let follows = |member: &Member| !member.leaving && member.life.as_ref().is_some_and(Life::follows);
+        if !pledged || self.others().any(follows) {
+            return BTreeSet::new();
+        }
+        self.others().filter(|member| member.leaving).map(|member| member.index).collect()
     }
 
     /// Whether writes wait for a slave here, or are meant to.

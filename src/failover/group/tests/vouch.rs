@@ -83,3 +83,43 @@ fn a_word_on_its_way_to_the_disk_is_taken_back_like_one_that_is_there() {
     let told = stage.kept(false, Ok(()));
     assert!(told.contains(&given_up()), "{told:?}");
 }
+
+/// What it alone had, a slave that comes into step with what the master was last heard to have may lack.
+#[test]
+fn the_disk_does_not_vouch_while_a_slave_that_is_gone_may_alone_have_a_write() {
+    let mut stage = Stage::steady().and_another();
+    stage.report(0, guarded(false));
+    stage.obeys(0, RoleChange::Guard(true), guarded(true));
+    stage.now += 10;
+    let given = Action::Vouch { epoch: 1, on: true };
+    let (asked, report) = (stage.now(), guarded(true));
+    let told = stage.told(Event::Reported { server: server(0), asked, report: report.clone() });
+    assert!(told.contains(&given), "{told:?}");
+    stage.kept(true, Err("no space left".to_owned()));
+    stage.told(Event::Died(server(1)));
+    stage.now += 1_000;
+    let told = stage.told(Event::Ticked);
+    assert!(told.contains(&BACK) && !told.contains(&given), "{told:?}");
+    stage.kept(false, Ok(()));
+    let asked = stage.now();
+    let told = stage.told(Event::Reported { server: server(0), asked, report });
+    assert!(told.contains(&given), "the master has said what it has: {told:?}");
+}
+
+#[test]
+fn a_slave_that_leaves_is_kept_while_it_alone_is_in_step() {
+    let mut stage = Stage::newly_guarded().and_another();
+    stage.report(0, guarded(true));
+    stage.report(1, slave(true));
+    assert!(stage.group.vouched(1));
+    stage.report(2, slave(false));
+    stage.tell(Event::Observed(vec![seat(0), Seat { leaving: true, ..seat(1) }, seat(2)]));
+    assert_eq!(stage.group.status().bound, [1].into());
+    stage.report(2, slave(true));
+    assert_eq!(stage.group.status().bound, [].into());
+    stage.report(2, slave(false));
+    stage.now += 3_000;
+    stage.report(1, slave(true));
+    assert_eq!(stage.group.status().bound, [].into(), "it does not come back: the word is taken back");
+    assert!(!stage.group.vouched(1));
+}
