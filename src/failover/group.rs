@@ -97,6 +97,8 @@ struct Change {
     /// Planned: since when writes are held back.
     paused: Option<Moment>,
     fenced: Option<Moment>,
+    /// Planned: the old master's process, which was demoted and has everything.
+    retired: Option<Server>,
     choice: Option<Chosen>,
     because: String,
     promoted: Option<Moment>,
@@ -105,8 +107,8 @@ struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Failure,
-    /// To this member.
-    Handover(u32),
+    /// To this process: another one of the same member has proved nothing.
+    Handover(Server),
     /// The recorded master, or the very first one.
     Opening,
 }

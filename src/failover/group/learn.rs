@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::failover::book::Book;
 use crate::failover::dialect::{MemberReport, RoleChange};
+use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
 use crate::failover::event::{Event, Moment, Server};
 use crate::model::Epoch;
 
-use super::{Commit, Group, Reign};
+use super::{Commit, Group, Kind, Reign};
 
 impl Group {
     pub(super) fn learn(&mut self, event: Event) {
@@ -67,8 +68,8 @@ impl Group {
         let retry = self.now.after(if copied { self.config.retry * 10 } else { self.config.retry / 5 });
         let failed = result.as_ref().err().cloned();
         self.life_of(server, |life, now| life.commanded(result, now, retry));
-        if let Some(change) = self.change.as_mut().filter(|_| change == RoleChange::PauseWrites && failed.is_none()) {
-            change.paused = Some(self.now);
+        if change == RoleChange::PauseWrites && failed.is_none() {
+            self.paused(server);
         }
         // From where on all are known to have waited is to be found out anew.
         if let (RoleChange::Guard(_), Some(reign)) = (change, &mut self.reign) {
@@ -78,6 +79,18 @@ impl Group {
             self.note(format!("{} did not take {change:?}: {error}", self.name(server.index)));
         }
         self.reported(server);
+    }
+
+    /// Writes are held back there: for the switchover, or in vain if that was given up meanwhile.
+    fn paused(&mut self, server: Server) {
+        let open = matches!(self.phase, Steady | Suspect | Repointing);
+        match self.change.as_mut().filter(|change| matches!(change.kind, Kind::Handover(_))) {
+            Some(change) => change.paused = Some(self.now),
+            None if open && self.reign.as_ref().is_some_and(|reign| reign.server == server) => {
+                self.command(server, RoleChange::ResumeWrites);
+            }
+            None => {}
+        }
     }
 
     fn committed(&mut self, epoch: Epoch, result: Result<(), String>) {

@@ -73,12 +73,25 @@ impl Group {
         let (Some(change), Some(basis)) = (&self.change, self.basis()) else {
             return Err("nothing is known of the old master".to_owned());
         };
-        if let Kind::Handover(index) = change.kind {
-            let because = format!("{} has everything", self.name(index));
-            let able = self.server(index).is_some();
-            return if able { Ok(Choice { index, because }) } else { Err("it died".to_owned()) };
+        if let Kind::Handover(to) = change.kind {
+            let (index, because) = (to.index, format!("{} has everything", self.name(to.index)));
+            let gone = || format!("{} ended before it took over", self.name(index));
+            return if self.runs(to) { Ok(Choice { index, because }) } else { Err(gone()) };
+        }
+        if let Some(choice) = self.returning() {
+            return Ok(choice);
         }
         elect::choose(&basis, &self.standings(change.fenced.unwrap_or(self.since)))
+    }
+
+    /// The master that handed over to somebody who was never opened: nobody wrote since.
+    fn returning(&self) -> Option<Choice> {
+        let retired = self.change.as_ref()?.retired.filter(|retired| self.runs(*retired))?;
+        let life = self.members.life(retired.index).filter(|life| !life.hung(&self.config))?;
+        let report = life.report.as_ref()?;
+        let whole = !report.writable && report.loading.is_none() && report.copying.is_none();
+        let because = format!("{} has everything, and nobody was opened since", self.name(retired.index));
+        whole.then_some(Choice { index: retired.index, because })
     }
 
     pub(super) fn promote(&mut self) {
@@ -100,8 +113,9 @@ impl Group {
             self.change.as_mut()?.promoted = Some(self.now);
             return Some(Repointing);
         }
-        let idle = life.free(self.now);
-        if self.replaceable(chosen.server) {
+        let (idle, hung) = (life.free(self.now), life.hung(&self.config));
+        let returns = hung && self.kind() != Kind::Opening && self.returning().is_some();
+        if returns || self.replaceable(chosen.server) {
             return Some(self.lost_before_opening(Some(chosen.server)));
         }
         if idle {
@@ -116,6 +130,9 @@ impl Group {
         if target.is_none() && self.kind() == Kind::Opening {
             self.change = None;
             return Gathering;
+        }
+        if let Kind::Handover(to) = self.kind() {
+            self.answer_wish(Err(format!("{} failed before it was opened", self.name(to.index))));
         }
         let now = self.now;
         if let Some(change) = &mut self.change {
@@ -183,6 +200,7 @@ impl Change {
             detected: now,
             paused: None,
             fenced: None,
+            retired: None,
             choice: None,
             because: String::new(),
             promoted: None,

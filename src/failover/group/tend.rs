@@ -166,10 +166,11 @@ impl Group {
             .any(|life| !life.follows())
     }
 
-    /// Without an open master a wish that could not be fulfilled in time is refused as well:
-    /// whoever asked waits for an answer.
+    /// Without an open master that answers, a wish that could not be fulfilled in time is refused as
+    /// well: whoever asked waits for an answer. A switchover on its way has limits of its own.
     fn refuse_wish(&mut self) {
-        if self.wish.is_late(self.now) && matches!(self.phase, Gathering | Stalled) {
+        let switching = matches!(self.kind_of_change(), Some(Kind::Handover(_)));
+        if self.wish.is_late(self.now) && !switching && !matches!(self.phase, Steady | Repointing) {
             let why = self.reason.clone().unwrap_or_else(|| "no master is open".to_owned());
             self.answer_wish(Err(why));
         }

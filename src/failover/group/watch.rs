@@ -86,9 +86,10 @@ impl Group {
         let others = self.standings_but(master, Moment::default());
         match elect::successor(&self.basis()?, &others, wanted.flatten()) {
             Ok(choice) => {
-                let cause = format!("planned switchover to {}", self.name(choice.index));
+                let to = self.server(choice.index)?;
+                let cause = format!("planned switchover to {}", self.name(to.index));
                 self.reason = Some(cause.clone());
-                self.change = Some(Change::new(Kind::Handover(choice.index), cause, master, None, self.now));
+                self.change = Some(Change::new(Kind::Handover(to), cause, master, None, self.now));
                 Some(Gating)
             }
             Err(why) => {
