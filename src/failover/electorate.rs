@@ -21,19 +21,26 @@ use std::net::SocketAddr;
 
 use crate::model::Epoch;
 
+use super::accounts::Accounts;
+use super::book::Book;
+use super::config::Config;
 use super::dialect::{Ballot, Motion};
-use super::event::{Account, Action, Event, Moment, Server};
-use super::group::Config;
-use member::Member;
+use super::event::{Action, Event, Moment, Server};
+use super::front::Front;
+use super::restart::Restart;
+use super::roster::Roster;
+use super::wish::Wish;
+use member::{Life, Member};
 
 /// One group that elects by itself.
 pub struct Electorate {
     config: Config,
     now: Moment,
+    /// Of the last primary: for the account, and to know a new group from an old.
     book: Book,
     /// Nothing is judged before the first look.
     observed: bool,
-    members: BTreeMap<u32, Member>,
+    members: Roster<Life>,
     advertised: BTreeMap<u32, SocketAddr>,
     front: Front,
     reign: Option<Reign>,
@@ -49,32 +56,12 @@ pub struct Electorate {
     /// Asked not to stand for election.
     frozen: BTreeSet<Server>,
     handover: Option<Handover>,
-    wish: Option<Wish>,
-    planned: Option<Planned>,
-    account: Option<Entry>,
+    wish: Wish,
+    restart: Restart,
+    accounts: Accounts,
     reason: Option<String>,
     stalled: bool,
     actions: Vec<Action>,
-}
-
-/// What the ledger says of the last primary: for the account, and to know a new group from an old.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Book {
-    Reading,
-    /// `again`: when to ask again; `None` while that is under way.
-    Unreadable {
-        why: String,
-        again: Option<Moment>,
-    },
-    Read(Option<Epoch>),
-}
-
-/// The last order to the front.
-#[derive(Debug, Default)]
-struct Front {
-    order: u64,
-    done: u64,
-    gated: Option<Moment>,
 }
 
 /// The primary that the front leads to.
@@ -109,30 +96,6 @@ struct Handover {
     asked: bool,
 }
 
-/// A switchover that was asked for.
-#[derive(Debug)]
-struct Wish {
-    to: Option<u32>,
-    /// When it is refused if nobody could take over until then.
-    until: Moment,
-}
-
-/// A restart on purpose.
-#[derive(Debug)]
-struct Planned {
-    server: Server,
-    until: Moment,
-    began: Moment,
-    released: bool,
-}
-
-/// An account that is still being completed.
-#[derive(Debug)]
-struct Entry {
-    facts: Account,
-    stored: bool,
-}
-
 // === impl Electorate ===
 
 impl Electorate {
@@ -142,7 +105,7 @@ impl Electorate {
             now: Moment::default(),
             book: Book::Reading,
             observed: false,
-            members: BTreeMap::new(),
+            members: Roster::new(),
             advertised: BTreeMap::new(),
             front: Front::default(),
             reign: None,
@@ -153,9 +116,9 @@ impl Electorate {
             motion_after: Moment::default(),
             frozen: BTreeSet::new(),
             handover: None,
-            wish: None,
-            planned: None,
-            account: None,
+            wish: Wish::default(),
+            restart: Restart::default(),
+            accounts: Accounts::default(),
             reason: None,
             stalled: false,
             actions: vec![Action::Load],
@@ -174,20 +137,20 @@ impl Electorate {
     // --- questions
 
     fn name(&self, index: u32) -> String {
-        format!("{}.{index}", self.config.service)
+        self.config.name(index)
     }
 
     /// The process that runs as this member.
     fn server(&self, index: u32) -> Option<Server> {
-        self.members.get(&index)?.life.as_ref().map(|life| life.server)
+        self.members.server(index)
     }
 
     fn runs(&self, server: Server) -> bool {
-        self.server(server.index) == Some(server)
+        self.members.runs(server)
     }
 
     fn epoch(&self) -> Option<Epoch> {
-        if let Book::Read(epoch) = self.book { epoch } else { None }
+        self.book.epoch()
     }
 
     /// The latest election that anybody told of.
@@ -197,8 +160,7 @@ impl Electorate {
 
     /// What this member says, if it was asked after the last thing that was carried out.
     fn fresh(&self, index: u32) -> Option<&Ballot> {
-        let member = self.members.get(&index)?;
-        let life = member.life.as_ref().filter(|life| life.asked >= self.answered && life.misses == 0)?;
+        let life = self.members.life(index).filter(|life| life.report_asked >= self.answered && life.misses == 0)?;
         life.report.as_ref()?.ballot.as_deref()
     }
 
@@ -209,17 +171,13 @@ impl Electorate {
     }
 
     fn gate(&mut self) {
-        if self.front.gated.is_none() {
-            self.front.order += 1;
-            self.front.gated = Some(self.now);
-            self.actions.push(Action::Gate { order: self.front.order });
-        }
+        self.actions.extend(self.front.gate(self.now));
     }
 
     /// Whether no client reaches a server any more, or that has been waited for long enough.
     fn is_gated(&self) -> bool {
         let late = |since: Moment| self.now.since(since) >= self.config.gate_limit;
-        self.front.gated.is_some_and(|since| self.front.done >= self.front.order || late(since))
+        self.front.gated().is_some_and(|since| self.front.obeyed() || late(since))
     }
 
     fn ask_of(&mut self, server: Server, motion: Motion) {
@@ -229,8 +187,6 @@ impl Electorate {
     }
 
     fn answer_wish(&mut self, outcome: Result<u32, String>) {
-        if self.wish.take().is_some() {
-            self.actions.push(Action::AnswerSwitchover(outcome));
-        }
+        self.actions.extend(self.wish.answer(outcome));
     }
 }

@@ -198,4 +198,11 @@ impl Moment {
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// The first of these times; never in the past, because a limit that has passed without effect
+    /// must not spin.
+    pub(super) fn first_of(self, times: Vec<Self>) -> Self {
+        let soonest = times.into_iter().filter(|time| *time > self).min();
+        soonest.unwrap_or(self).max(self.after(Duration::from_millis(1)))
+    }
 }

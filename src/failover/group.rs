@@ -4,7 +4,6 @@
 //! the members (probes, upstreams). Conditions are looked at anew each time: there is no
 //! difference between a fresh start and the middle of a failover.
 
-mod config;
 mod fence;
 mod gather;
 mod guard;
@@ -19,17 +18,23 @@ mod tests;
 mod vouch;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use crate::model::Epoch;
 
+use super::accounts::Accounts;
+use super::book::Book;
+use super::config::Config;
 use super::dialect::RoleChange;
 use super::edges::{self, Phase};
 use super::elect::{Basis, Standing};
 use super::event::{Action, Event, Moment, Server};
-pub use config::Config;
-use member::Member;
+use super::front::Front;
+use super::restart::Restart;
+use super::roster::Roster;
+use super::wish::Wish;
+use member::{Life, Member};
 
 /// One replicated group.
 pub struct Group {
@@ -42,42 +47,17 @@ pub struct Group {
     book: Book,
     /// Nothing is judged before the first look.
     observed: bool,
-    members: BTreeMap<u32, Member>,
+    members: Roster<Life>,
     front: Front,
     reign: Option<Reign>,
     change: Option<Change>,
-    planned: Option<Planned>,
-    wish: Option<Wish>,
-    account: Option<status::Entry>,
+    restart: Restart,
+    wish: Wish,
+    accounts: Accounts,
     vouch: vouch::Vouch,
     /// No further planned switchover before this.
     handover_after: Moment,
     actions: Vec<Action>,
-}
-
-/// What the ledger says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Book {
-    /// Asked, not answered.
-    Reading,
-    /// `again`: when to ask again; `None` while that is under way.
-    Unreadable {
-        why: String,
-        again: Option<Moment>,
-    },
-    Read(Option<Epoch>),
-}
-
-/// The last order to the front.
-#[derive(Debug, Default)]
-struct Front {
-    order: u64,
-    done: u64,
-    /// When it last said that an order is carried out.
-    moved: Moment,
-    gated: bool,
-    /// How many slaves it is to see a write on; `None` where that is not its task.
-    acks: Option<u32>,
 }
 
 /// The master that is open, or was the last to be.
@@ -117,6 +97,8 @@ struct Change {
     /// Planned: since when writes are held back.
     paused: Option<Moment>,
     fenced: Option<Moment>,
+    /// Planned: the old master's process, which was demoted and has everything.
+    retired: Option<Server>,
     choice: Option<Chosen>,
     because: String,
     promoted: Option<Moment>,
@@ -125,8 +107,8 @@ struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Failure,
-    /// To this member.
-    Handover(u32),
+    /// To this process: another one of the same member has proved nothing.
+    Handover(Server),
     /// The recorded master, or the very first one.
     Opening,
 }
@@ -145,22 +127,6 @@ enum Commit {
     Done,
 }
 
-#[derive(Debug)]
-struct Planned {
-    server: Server,
-    until: Moment,
-    /// Whether its restart was allowed to begin.
-    released: bool,
-}
-
-/// A switchover that was asked for.
-#[derive(Debug)]
-struct Wish {
-    to: Option<u32>,
-    /// When it is refused if nobody could take over until then.
-    until: Moment,
-}
-
 // === impl Group ===
 
 impl Group {
@@ -173,13 +139,13 @@ impl Group {
             reason: None,
             book: Book::Reading,
             observed: false,
-            members: BTreeMap::new(),
+            members: Roster::new(),
             front: Front::default(),
             reign: None,
             change: None,
-            planned: None,
-            wish: None,
-            account: None,
+            restart: Restart::default(),
+            wish: Wish::default(),
+            accounts: Accounts::default(),
             vouch: vouch::Vouch::default(),
             handover_after: Moment::default(),
             actions: vec![Action::Load],
@@ -202,25 +168,25 @@ impl Group {
     // --- questions
 
     fn name(&self, index: u32) -> String {
-        format!("{}.{index}", self.config.service)
+        self.config.name(index)
     }
 
     /// The process that runs as this member.
     fn server(&self, index: u32) -> Option<Server> {
-        self.members.get(&index)?.life.as_ref().map(|life| life.server)
+        self.members.server(index)
     }
 
     fn runs(&self, server: Server) -> bool {
-        self.server(server.index) == Some(server)
+        self.members.runs(server)
     }
 
     /// The epoch on disk, if it is known.
     fn epoch(&self) -> Option<Epoch> {
-        if let Book::Read(epoch) = self.book { epoch } else { None }
+        self.book.epoch()
     }
 
     fn restarting(&self, index: u32) -> bool {
-        self.planned.as_ref().is_some_and(|planned| planned.server.index == index)
+        self.restart.concerns(index)
     }
 
     /// What is known of the members, counting only reports asked for at or after `fresh`.
@@ -255,7 +221,7 @@ impl Group {
                 service,
             });
         }
-        let upstream = self.members.get(&self.epoch()?.master)?.addr;
+        let upstream = self.members.get(self.epoch()?.master)?.addr;
         Some(Basis { upstream, histories: BTreeSet::new(), position: 0, doubt, witnessed, applied: true, service })
     }
 
@@ -265,17 +231,11 @@ impl Group {
         self.actions.push(Action::Note(text));
     }
 
-    fn member_of(&mut self, server: Server, change: impl FnOnce(&mut Member, Moment)) {
-        if let Some(member) = self.members.get_mut(&server.index) {
-            change(member, self.now);
-        }
-    }
-
     /// Words of a former process are dropped.
-    fn life_of(&mut self, server: Server, change: impl FnOnce(&mut member::Life, Moment)) {
-        let life = self.members.get_mut(&server.index).and_then(|member| member.life.as_mut());
-        if let Some(life) = life.filter(|life| life.server == server) {
-            change(life, self.now);
+    fn life_of(&mut self, server: Server, change: impl FnOnce(&mut Life, Moment)) {
+        let now = self.now;
+        if let Some(life) = self.members.life_of(server) {
+            change(life, now);
         }
     }
 
@@ -293,28 +253,12 @@ impl Group {
     }
 
     fn gate(&mut self) {
-        if !self.front.gated {
-            self.front.order += 1;
-            self.front.gated = true;
-            self.actions.push(Action::Gate { order: self.front.order });
-        }
+        self.actions.extend(self.front.gate(self.now));
     }
 
-    /// A planned restart is over when another process runs or its time is up.
     fn forget_restart(&mut self) {
-        let over = |planned: &Planned| {
-            let successor = self.server(planned.server.index).is_some_and(|server| server != planned.server);
-            successor || planned.until <= self.now
-        };
-        if self.planned.as_ref().is_some_and(over) {
-            self.drop_plan();
-        }
-    }
-
-    /// Whoever still waits for the plan's permission is let go.
-    fn drop_plan(&mut self) {
-        if let Some(planned) = self.planned.take().filter(|planned| !planned.released) {
-            self.actions.push(Action::ReleaseRestart(planned.server.index));
+        if self.restart.is_over(self.now, |index| self.members.server(index)) {
+            self.actions.extend(self.restart.give_up());
         }
     }
 

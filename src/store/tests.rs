@@ -222,6 +222,23 @@ async fn counts_are_in_the_receipt_of_the_failover_they_end_with_whichever_comes
     assert_eq!(store.receipts(&app, &db).await.unwrap()[0].writes, None, "a new group begins without counts");
 }
 
+/// Members that elect by themselves skip terms that nobody won.
+#[tokio::test]
+async fn counts_reach_the_first_receipt_after_them_however_many_epochs_were_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let (app, db): (AppName, crate::model::ServiceName) = ("ramen".parse().unwrap(), "db".parse().unwrap());
+    let counted = |acknowledged| CountedWrites { acknowledged, lost: 0 };
+    for epoch in [3, 7, 9, 14] {
+        store.save_receipt(&app, &receipt("db", epoch)).await.unwrap();
+    }
+    // Acknowledged in the terms 3 and 9.
+    store.save_counts(&app, &db, &[(4, counted(100)), (10, counted(20))].into()).await.unwrap();
+    let receipts = store.receipts(&app, &db).await.unwrap();
+    let writes: Vec<_> = receipts.iter().map(|one| (one.epoch, one.writes)).collect();
+    assert_eq!(writes, [(3, None), (7, Some(counted(100))), (9, None), (14, Some(counted(20)))]);
+}
+
 #[test]
 fn a_receipt_that_was_stored_before_counts_is_still_read() {
     let mut stored = serde_json::to_value(receipt("db", 2)).unwrap();

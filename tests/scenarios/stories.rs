@@ -2,10 +2,11 @@
 
 use dotcloud_local::failover::Phase;
 
-use crate::servers::Model::{self, Copying, Guarded, Logged};
+use crate::servers::Model::{self, Copying, Fronted, Guarded, Logged};
 use crate::simulator::Simulator;
 
 const MODELS: [Model; 3] = [Copying, Logged, Guarded];
+const ALL: [Model; 4] = [Copying, Logged, Guarded, Fronted];
 
 /// The slave of two is cut off until its master writes alone. Then daemon and master die
 /// together: the new daemon finds a slave that calls itself one, and knows from the disk that it
@@ -179,4 +180,110 @@ fn lost_store_stalls_the_group_until_somebody_names_the_master() {
 fn a_master_that_dies_while_it_is_opened_again_is_waited_for() {
     let group = death_while_opened_again();
     assert_eq!(group.epoch(), 1, "nobody else was elected");
+}
+
+/// The successor of a switchover dies for good, or hangs for very long, after its epoch was written
+/// and before it was opened. The old master runs, is a slave, and has everything: it goes on.
+#[test]
+fn a_switchover_whose_successor_fails_before_it_is_opened_goes_back() {
+    for model in ALL {
+        for hangs in [false, true] {
+            let mut group = Simulator::calm(model, 2);
+            let (old, to) = (group.master(), 1 - group.master());
+            group.name_master(to as u32);
+            group.until("its epoch is written", |group| group.master() == to);
+            if hangs {
+                group.hang(to, 25_000)
+            } else {
+                group.keep_down(to)
+            }
+            group.until("somebody is open", |group| group.status().settled);
+            assert_eq!(group.master(), old, "{model:?}, hangs {hangs}: {}", group.log());
+            if !hangs {
+                group.revive(to);
+            }
+            group.until("all are level", Simulator::level);
+        }
+    }
+}
+
+/// Whoever is to take over is restarted at every moment of the switchover.
+#[test]
+fn a_successor_that_comes_back_in_the_middle_of_a_switchover_loses_nothing() {
+    for model in ALL {
+        for phase in [Phase::Gating, Phase::Draining, Phase::Fencing, Phase::Electing, Phase::Promoting] {
+            let mut group = Simulator::calm(model, 3);
+            let to = (group.master() + 1) % 3;
+            group.name_master(to as u32);
+            group.until("the phase is reached", |group| group.phase() == phase);
+            group.keep_down(to);
+            group.revive(to);
+            group.until("all are level", Simulator::level);
+        }
+    }
+}
+
+/// The daemon dies when the epoch is written and nobody is opened yet, and the chosen one never
+/// comes back. Whether it was opened no later daemon can know: it waits, says for whom, and takes
+/// a person's word.
+#[test]
+fn a_daemon_killed_between_the_epoch_and_the_opening_waits_for_the_chosen_one_or_a_word() {
+    for model in ALL {
+        let mut group = Simulator::calm(model, 3);
+        let old = group.master();
+        group.kill(old);
+        group.until("an epoch is written", |group| group.master() != old);
+        let (chosen, other) = (group.master(), 3 - old - group.master());
+        group.kill_daemon();
+        group.keep_down(chosen);
+        group.pass(15_000);
+        assert_eq!(group.phase(), Phase::Gathering);
+        let reason = group.status().reason.expect("a reason");
+        assert!(reason.contains(&format!("db.{chosen}, the master")), "{model:?}: {reason}");
+        group.name_master(other as u32);
+        group.until("the word is taken", |group| group.master() == other && group.status().settled);
+        group.revive(chosen);
+        group.until("all are level", Simulator::level);
+    }
+}
+
+/// The master dies while it is scaled away. If somebody can succeed it, it does not matter; if not,
+/// it comes back, hands over, and goes then.
+#[test]
+fn a_master_that_dies_while_it_is_scaled_away_is_succeeded_or_comes_back_first() {
+    for model in ALL {
+        for behind in [false, true] {
+            let mut group = Simulator::calm(model, 2);
+            let (old, slave) = (group.master(), 1 - group.master());
+            if behind {
+                group.cut_off(slave, 7_000);
+                group.pass(5_000);
+            }
+            group.leave(old);
+            group.kill(old);
+            group.until("it is gone", |group| group.left(old));
+            assert_eq!(group.master(), slave, "{model:?}, behind {behind}");
+            group.until("all are level", Simulator::level);
+        }
+    }
+}
+
+/// The only slave is away for less than the time between two looks: the group is whole again, and
+/// the slave is fit to succeed the master.
+#[test]
+fn the_only_slave_that_goes_and_comes_back_at_once_is_waited_for_again() {
+    for model in ALL {
+        let mut group = Simulator::calm(model, 2);
+        let (old, slave) = (group.master(), 1 - group.master());
+        for pause in [0, 1, 5, 40, 300] {
+            group.keep_down(slave);
+            group.pass(pause);
+            group.revive(slave);
+            group.pass(300);
+            group.until("all are level, and writes wait again", |group| group.unrest().is_none());
+        }
+        group.kill(old);
+        group.until("the slave succeeds it", |group| group.master() == slave && group.status().settled);
+        group.until("all are level", Simulator::level);
+    }
 }

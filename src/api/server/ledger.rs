@@ -12,7 +12,7 @@ use super::extract::{At, ServicePath, Told};
 use super::respond::{Answer, done};
 use super::stream::respond;
 use crate::api::types;
-use crate::engine::ledger::{LedgerNews, LedgerReport, LedgerWish, Outage};
+use crate::engine::ledger::{Ended, LedgerNews, LedgerReport, LedgerWish, Outage};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/applications/{app}/services/{service}/ledger", post(keep).delete(end))
@@ -53,7 +53,8 @@ fn outage(of: Outage) -> types::LedgerOutage {
 
 fn report(of: LedgerReport) -> types::LedgerReport {
     let run = |(first, last)| if first == last { format!("{first}") } else { format!("{first}-{last}") };
-    let failover = |(epoch, counted)| types::LedgerFailover { epoch, writes: super::convert::counted(counted) };
+    let failover =
+        |ended: Ended| types::LedgerFailover { epoch: ended.next, writes: super::convert::counted(ended.writes) };
     types::LedgerReport {
         lasted_ms: milliseconds(of.lasted),
         written: of.written,

@@ -28,7 +28,7 @@ use super::handle::{Engine, EngineError, Result};
 use super::inner::Inner;
 use client::Client;
 use place::Place;
-pub use report::{LedgerNews, LedgerReport, Outage};
+pub use report::{Ended, LedgerNews, LedgerReport, Outage};
 
 /// How long a service that has no master now is waited for, at the beginning and at the end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -198,7 +198,7 @@ impl Run {
     /// Puts the counts where the receipts are, and the whole into the list of what happened.
     async fn record(&self, report: &LedgerReport) {
         let (app, service) = (&self.turn.app.name, &self.turn.service);
-        if let Err(error) = self.inner.store.save_counts(app, service, &report.failovers).await {
+        if let Err(error) = self.inner.store.save_counts(app, service, &report.filed()).await {
             tracing::warn!(%error, %service, "what a ledger counted is missing from the receipts");
         }
         let details = [

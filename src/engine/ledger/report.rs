@@ -56,8 +56,18 @@ pub struct LedgerReport {
     /// The first of them.
     pub outages: Vec<Outage>,
     pub outages_in_all: u64,
-    /// What each failover meanwhile could have lost and lost, by the epoch that began with it.
-    pub failovers: BTreeMap<u64, CountedWrites>,
+    /// What each failover meanwhile could have lost and lost, oldest first.
+    pub failovers: Vec<Ended>,
+}
+
+/// A reign that ended while the ledger was kept, and what was acknowledged under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    pub epoch: u64,
+    /// The next epoch that the ledger met. Numbers may be missing between the two: those of elections
+    /// that nobody won, and of masters that went before the ledger reached them.
+    pub next: u64,
+    pub writes: CountedWrites,
 }
 
 /// What a book comes to.
@@ -82,8 +92,8 @@ impl Tally {
     /// `end`: the epoch in which everything was looked for. What it acknowledged itself no
     /// failover could have lost yet.
     pub fn report(self, lasted: Duration, full: bool, end: u64) -> LedgerReport {
-        let ended = self.reigns.iter().filter(|(epoch, _)| **epoch < end);
         LedgerReport {
+            failovers: self.ended(end),
             lasted,
             written: self.written,
             acknowledged: self.acknowledged,
@@ -93,10 +103,24 @@ impl Tally {
             lost: self.lost.len(),
             lost_numbers: runs(&self.lost),
             full,
-            failovers: ended.map(|(epoch, counted)| (epoch + 1, *counted)).collect(),
             outages: self.outages,
             outages_in_all: self.outages_in_all,
         }
+    }
+
+    fn ended(&self, end: u64) -> Vec<Ended> {
+        let reigns = self.reigns.iter().filter(|(epoch, _)| **epoch < end);
+        let met = self.reigns.keys().copied().filter(|epoch| *epoch < end).skip(1).chain([end]);
+        reigns.zip(met).map(|((epoch, writes), next)| Ended { epoch: *epoch, next, writes: *writes }).collect()
+    }
+}
+
+impl LedgerReport {
+    /// The counts as the store files them: under the first epoch that can have ended the reign. From
+    /// there the store puts them into the first receipt there is, because what a reign acknowledged
+    /// was lost, if it was, by the first change of master after it, whether or not the ledger met it.
+    pub fn filed(&self) -> BTreeMap<u64, CountedWrites> {
+        self.failovers.iter().map(|ended| (ended.epoch + 1, ended.writes)).collect()
     }
 }
 
@@ -117,23 +141,41 @@ fn runs(numbers: &RoaringBitmap) -> Vec<(u32, u32)> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_the_last_master_acknowledged_belongs_to_no_failover() {
-        let counted = |acknowledged| CountedWrites { acknowledged, lost: 0 };
-        let tally = Tally {
+    fn counted(acknowledged: u64) -> CountedWrites {
+        CountedWrites { acknowledged, lost: 0 }
+    }
+
+    fn tally(reigns: &[(u64, u64)]) -> Tally {
+        Tally {
             written: 9,
             acknowledged: 9,
             refused: 0,
             unanswered: 0,
             present: 9,
             lost: [1, 5, 6, 7].into_iter().collect(),
-            reigns: [(2, counted(5)), (3, counted(4))].into(),
+            reigns: reigns.iter().map(|(epoch, acknowledged)| (*epoch, counted(*acknowledged))).collect(),
             outages: Vec::new(),
             outages_in_all: 0,
-        };
-        let report = tally.report(Duration::from_secs(1), false, 3);
-        assert_eq!(report.failovers, [(3, counted(5))].into());
+        }
+    }
+
+    #[test]
+    fn what_the_last_master_acknowledged_belongs_to_no_failover() {
+        let report = tally(&[(2, 5), (3, 4)]).report(Duration::from_secs(1), false, 3);
+        assert_eq!(report.failovers, [Ended { epoch: 2, next: 3, writes: counted(5) }]);
+        assert_eq!(report.filed(), [(3, counted(5))].into());
         assert_eq!((report.lost, report.lost_numbers), (4, vec![(1, 1), (5, 7)]));
+    }
+
+    /// As terms do that nobody won, and masters that nobody reached.
+    #[test]
+    fn epochs_that_are_skipped_part_no_count_from_its_failover() {
+        let report = tally(&[(2, 5), (6, 3), (9, 1)]).report(Duration::from_secs(1), false, 11);
+        let met: Vec<(u64, u64)> = report.failovers.iter().map(|ended| (ended.epoch, ended.next)).collect();
+        assert_eq!(met, [(2, 6), (6, 9), (9, 11)], "as the outages are told: by who was met next");
+        assert_eq!(report.filed(), [(3, counted(5)), (7, counted(3)), (10, counted(1))].into());
+        let met = tally(&[(2, 5), (6, 3)]).report(Duration::from_secs(1), false, 6).failovers;
+        assert_eq!(met, [Ended { epoch: 2, next: 6, writes: counted(5) }]);
     }
 
     #[test]

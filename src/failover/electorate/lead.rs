@@ -3,8 +3,7 @@
 use crate::failover::event::{Account, Action, Server};
 use crate::model::Epoch;
 
-use super::member::Member;
-use super::{Electorate, Entry, Loss, Reign};
+use super::{Electorate, Loss, Reign};
 
 impl Electorate {
     pub(super) fn lead(&mut self) {
@@ -12,9 +11,10 @@ impl Electorate {
         if let Some(cause) = self.lost() {
             self.lose(cause);
         }
+        // Whose restart was allowed to begin is about to end.
         if self.reign.is_none()
-            && !self.restart_under_way()
             && let Some((server, term)) = self.elected()
+            && self.restart.released() != Some(server)
         {
             self.open(server, term);
         }
@@ -23,10 +23,9 @@ impl Electorate {
     /// Why the open primary is none any more.
     fn lost(&self) -> Option<String> {
         let reign = self.reign?;
-        let Some(member) = self.members.get(&reign.server.index).filter(|_| self.runs(reign.server)) else {
+        let Some(life) = self.members.life(reign.server.index).filter(|life| life.server == reign.server) else {
             return Some("container died".to_owned());
         };
-        let life = member.life.as_ref()?;
         if let Some((server, term)) = self.elected().filter(|(_, term)| *term > reign.term) {
             return Some(format!("{} was elected in term {term}", self.name(server.index)));
         }
@@ -36,14 +35,13 @@ impl Electorate {
         if let Some(complaint) = &life.complaint {
             return Some(complaint.clone());
         }
-        let demoted = life.asked > reign.opened && life.report.as_ref().is_some_and(|report| !report.writable);
+        let demoted = life.report_asked > reign.opened && life.report.as_ref().is_some_and(|report| !report.writable);
         demoted.then(|| "it is not primary any more".to_owned())
     }
 
     /// The member that accepts writes by the latest election.
     fn elected(&self) -> Option<(Server, u64)> {
-        let claims = self.members.values().filter_map(|member| {
-            let life = member.life.as_ref().filter(|life| life.misses < self.config.misses)?;
+        let claims = self.members.lives().filter(|life| life.misses < self.config.misses).filter_map(|life| {
             let report = life.report.as_ref().filter(|report| report.writable)?;
             Some((life.server, report.ballot.as_ref()?.term))
         });
@@ -54,7 +52,7 @@ impl Electorate {
     fn lose(&mut self, cause: String) {
         let Some(reign) = self.reign.take() else { return };
         self.gate();
-        let planned = self.planned.as_ref().is_some_and(|planned| planned.server == reign.server);
+        let planned = self.restart.server() == Some(reign.server);
         let cause = self.handover.as_ref().map_or(cause, |handover| handover.cause.clone());
         self.note(format!("{} is no longer led to: {cause}", self.name(reign.server.index)));
         self.reason = Some(cause.clone());
@@ -63,11 +61,9 @@ impl Electorate {
     }
 
     fn open(&mut self, server: Server, term: u64) {
-        let Some(member) = self.members.get(&server.index) else { return };
+        let Some(member) = self.members.get(server.index) else { return };
         let (master, writes) = (member.addr, member.report().map_or(0, |report| report.writes));
-        self.front.order += 1;
-        self.front.gated = None;
-        self.actions.push(Action::Open { order: self.front.order, master, epoch: term, acks: None });
+        self.actions.push(self.front.open(master, term, None));
         let epoch = Epoch { number: term, master: server.index };
         let known = self.epoch() == Some(epoch);
         if !known {
@@ -78,7 +74,7 @@ impl Electorate {
         (self.reason, self.stalled) = (None, false);
         let forgivable = |loss: &Loss| loss.planned && loss.old == server.index;
         let loss = self.loss.take().filter(|loss| !known && !forgivable(loss));
-        self.account = loss.map(|loss| Entry { facts: self.facts(loss, server.index, term), stored: false });
+        self.accounts.begin(loss.map(|loss| self.facts(loss, server.index, term)));
         self.handed_over(server.index);
     }
 
@@ -101,42 +97,22 @@ impl Electorate {
     }
 
     pub(super) fn awaits_first_write(&self) -> bool {
-        let limit = self.config.first_write_limit;
-        let open = |entry: &Entry| entry.facts.first_write.is_none() && self.now.since(entry.facts.opened) < limit;
-        self.account.as_ref().is_some_and(open)
+        self.accounts.awaits_first_write(self.now, self.config.first_write_limit)
     }
 
     /// Stores the account once the front has opened.
     pub(super) fn keep_account(&mut self) {
-        let opened = self.front.gated.is_none() && self.front.done >= self.front.order;
-        if let Some(entry) = self.account.as_mut().filter(|entry| opened && !entry.stored) {
-            entry.stored = true;
-            entry.facts.opened = self.now;
-            self.actions.push(Action::Record(entry.facts.clone()));
+        if self.front.gated().is_none() && self.front.obeyed() {
+            self.actions.extend(self.accounts.store(self.now));
         }
     }
 
     /// Adds what the report of this server tells: a first write, an old primary back in step.
     pub(super) fn advance_account(&mut self, server: Server) {
         let awaits_write = self.awaits_first_write();
-        let (Some(entry), Some(reign)) = (self.account.as_mut().filter(|entry| entry.stored), self.reign) else {
-            return;
-        };
-        let Some(report) = self.members.get(&server.index).and_then(Member::report) else { return };
-        let facts = &mut entry.facts;
+        let (Some(reign), Some(report)) = (self.reign, self.members.report(server.index)) else { return };
         let wrote = server == reign.server && awaits_write && report.writes > reign.writes;
-        let back = server.index == facts.old_master
-            && facts.old_master != facts.new_master
-            && facts.resynchronised.is_none()
-            && report.link_up;
-        if wrote {
-            facts.first_write = Some(self.now);
-        }
-        if back {
-            facts.resynchronised = Some(self.now);
-        }
-        if wrote || back {
-            self.actions.push(Action::Record(facts.clone()));
-        }
+        let back = report.link_up && self.accounts.awaits_return_of(server.index);
+        self.actions.extend(self.accounts.complete(self.now, wrote, back));
     }
 }

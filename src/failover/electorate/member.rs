@@ -1,27 +1,20 @@
 //! What is known of one member.
 
 use crate::failover::dialect::{Ballot, MemberReport, Standpoint};
-use crate::failover::event::{Moment, Seat, Server};
+use crate::failover::event::{Moment, Server};
+use crate::failover::roster::{self, Request};
 
-#[derive(Debug)]
-pub(super) struct Member {
-    pub index: u32,
-    pub addr: std::net::SocketAddr,
-    pub leaving: bool,
-    pub paused: bool,
-    pub life: Option<Life>,
-}
+pub(super) type Member = roster::Member<Life>;
 
 /// One process of it.
 #[derive(Debug)]
 pub(super) struct Life {
     pub server: Server,
+    pub paused: bool,
     pub report: Option<MemberReport>,
     /// When that report was asked for.
-    pub asked: Moment,
-    /// The last request, and whether it is unanswered.
-    pub sent: Option<Moment>,
-    pub under_way: bool,
+    pub report_asked: Moment,
+    pub asked: Request,
     /// Unanswered requests in a row.
     pub misses: u32,
     pub complaint: Option<String>,
@@ -30,23 +23,6 @@ pub(super) struct Life {
 // === impl Member ===
 
 impl Member {
-    pub fn new(seat: &Seat) -> Self {
-        let (index, addr) = (seat.index, seat.addr);
-        Self { index, addr, leaving: false, paused: false, life: None }
-    }
-
-    pub fn seated(&mut self, seat: &Seat) {
-        (self.addr, self.leaving, self.paused) = (seat.addr, seat.leaving, seat.paused);
-        let server = seat.incarnation.map(|incarnation| Server { index: seat.index, incarnation });
-        if server != self.life.as_ref().map(|life| life.server) {
-            self.life = server.map(Life::new);
-        }
-    }
-
-    pub fn report(&self) -> Option<&MemberReport> {
-        self.life.as_ref()?.report.as_ref()
-    }
-
     pub fn ballot(&self) -> Option<&Ballot> {
         self.report()?.ballot.as_deref()
     }
@@ -57,28 +33,57 @@ impl Member {
 
     /// Can confirm a write, or vote, at this moment.
     pub fn counts(&self) -> bool {
-        let answers = self.life.as_ref().is_some_and(|life| life.misses == 0);
-        answers && !self.paused && matches!(self.standpoint(), Some(Standpoint::Primary | Standpoint::Secondary))
+        let answers = self.life.as_ref().is_some_and(|life| life.misses == 0 && !life.paused);
+        answers && matches!(self.standpoint(), Some(Standpoint::Primary | Standpoint::Secondary))
     }
 }
 
 // === impl Life ===
 
-impl Life {
-    fn new(server: Server) -> Self {
+impl roster::Life for Life {
+    fn begun(server: Server, _: Moment) -> Self {
         Self {
             server,
+            paused: false,
             report: None,
-            asked: Moment::default(),
-            sent: None,
-            under_way: false,
+            report_asked: Moment::default(),
+            asked: Request::default(),
             misses: 0,
             complaint: None,
         }
     }
 
+    fn server(&self) -> Server {
+        self.server
+    }
+
+    fn seen(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    fn report(&self) -> Option<&MemberReport> {
+        self.report.as_ref()
+    }
+
+    fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
+    }
+}
+
+impl Life {
     pub fn reported(&mut self, asked: Moment, report: MemberReport) {
-        (self.report, self.asked) = (Some(report), asked);
-        (self.misses, self.under_way, self.complaint) = (0, false, None);
+        (self.report, self.report_asked) = (Some(report), asked);
+        (self.misses, self.asked.under_way, self.complaint) = (0, false, None);
+    }
+
+    pub fn missed(&mut self) {
+        self.misses = self.misses.saturating_add(1);
+        self.asked.under_way = false;
+    }
+
+    /// What it said earlier may no longer hold, and what it is now nobody knows.
+    pub fn complained(&mut self, error: String) {
+        (self.report, self.complaint) = (None, Some(error));
+        (self.misses, self.asked.under_way) = (0, false);
     }
 }

@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use crate::failover::dialect::{Motion, Standpoint};
 use crate::model::{GroupStatus, MemberStatus, Role, SyncState};
 
+use super::Electorate;
 use super::member::Member;
-use super::{Book, Electorate};
 
 impl Electorate {
     pub fn status(&self) -> GroupStatus {
-        let open = self.reign.is_some() && self.front.done >= self.front.order;
-        let changing = self.wish.is_some() || self.planned.is_some() || self.handover.is_some();
+        let open = self.reign.is_some() && self.front.obeyed();
+        // Elections need no ledger: it is only said.
+        let unread = || self.book.trouble().map(str::to_owned);
+        let changing = self.wish.is_asked() || self.restart.is_planned() || self.handover.is_some();
         GroupStatus {
             phase: self.phase().to_owned(),
             settled: open && !changing && !self.is_departing(),
-            reason: self.reason.clone().or_else(|| self.complaint()).or_else(|| self.unread()),
+            reason: self.reason.clone().or_else(|| self.complaint()).or_else(unread),
             epoch: self
                 .reign
                 .map(|reign| crate::model::Epoch { number: reign.term, master: reign.server.index })
@@ -40,9 +42,9 @@ impl Electorate {
 
     /// Members that count in elections, or may: nothing of them is discarded.
     fn bound(&self) -> BTreeSet<u32> {
-        let config = self.reign.and_then(|reign| self.members.get(&reign.server.index)?.ballot()?.config.as_ref());
+        let config = self.reign.and_then(|reign| self.members.get(reign.server.index)?.ballot()?.config.as_ref());
         let named = |index: &u32| config.is_none_or(|config| config.member(*index).is_some());
-        self.members.keys().copied().filter(named).collect()
+        self.members.values().map(|member| member.index).filter(named).collect()
     }
 
     fn is_departing(&self) -> bool {
@@ -51,16 +53,8 @@ impl Electorate {
     }
 
     fn complaint(&self) -> Option<String> {
-        let complains = |member: &Member| {
-            let complaint = member.life.as_ref()?.complaint.as_ref()?;
-            Some(format!("{} {complaint}", self.name(member.index)))
-        };
-        self.members.values().find_map(complains)
-    }
-
-    /// Elections need no ledger: it is only said.
-    fn unread(&self) -> Option<String> {
-        if let Book::Unreadable { why, .. } = &self.book { Some(why.clone()) } else { None }
+        let (index, complaint) = self.members.complaint()?;
+        Some(format!("{} {complaint}", self.name(index)))
     }
 
     fn member_status(&self, member: &Member) -> MemberStatus {

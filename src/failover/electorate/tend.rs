@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use crate::failover::book::Book;
 use crate::failover::dialect::{Motion, SetMember, Standpoint};
 use crate::failover::event::{Action, Moment, Server};
 
 use super::change::{self, Next, Seated};
 use super::member::{Life, Member};
-use super::{Book, Electorate, Handover};
+use super::{Electorate, Handover};
 
 /// How long a planned handover may take before it is given up.
 const HANDOVER_LIMIT: Duration = Duration::from_secs(15);
@@ -17,7 +18,7 @@ const FROZEN: u32 = 30;
 
 impl Electorate {
     pub(super) fn tend(&mut self) {
-        self.load_again();
+        self.actions.extend(self.book.read_again(self.now));
         self.forget_plan();
         self.keep_account();
         self.give_up_handover();
@@ -33,24 +34,12 @@ impl Electorate {
     /// When `handle` is to be called with `Ticked` at the latest.
     pub fn next_timeout(&self) -> Moment {
         let mut times = vec![self.now.after(Duration::from_secs(1)), self.motion_after];
-        times.extend(self.members.values().filter_map(|member| self.ask_due(member)));
-        times.extend(self.planned.as_ref().map(|planned| planned.until));
-        times.extend(self.wish.as_ref().map(|wish| wish.until));
-        times.extend(self.front.gated.map(|since| since.after(self.config.gate_limit)));
-        if let Book::Unreadable { again: Some(again), .. } = self.book {
-            times.push(again);
-        }
-        let soonest = times.into_iter().filter(|time| *time > self.now).min();
-        soonest.unwrap_or(self.now).max(self.now.after(Duration::from_millis(1)))
-    }
-
-    fn load_again(&mut self) {
-        if let Book::Unreadable { again, .. } = &mut self.book
-            && again.is_some_and(|again| again <= self.now)
-        {
-            *again = None;
-            self.actions.push(Action::Load);
-        }
+        times.extend(self.members.lives().filter_map(|life| self.ask_due(life)));
+        times.extend(self.restart.until());
+        times.extend(self.wish.until());
+        times.extend(self.front.gated().map(|since| since.after(self.config.gate_limit)));
+        times.extend(self.book.again());
+        self.now.first_of(times)
     }
 
     // --- one thing after the other
@@ -65,7 +54,7 @@ impl Electorate {
         if let Some(there) = furnished.filter(|there| !there.login || !there.concern) {
             return self.ask_of(reign.server, Motion::Furnish(there));
         }
-        if let (Some(config), None, None) = (config, &self.handover, &self.planned) {
+        if let (Some(config), None, false) = (config, &self.handover, self.restart.is_planned()) {
             self.reconfigure(reign.server, &config);
         }
     }
@@ -107,10 +96,11 @@ impl Electorate {
         if self.members.values().filter_map(Member::standpoint).any(|standpoint| standpoint != Standpoint::Unfounded) {
             return self.wait(self.without_primary());
         }
-        if let Some(silent) = self.members.values().find(|member| self.fresh(member.index).is_none()) {
-            return self.wait(format!("waiting for {} to answer", self.name(silent.index)));
+        let silent = self.members.values().map(|member| member.index).find(|index| self.fresh(*index).is_none());
+        if let Some(silent) = silent {
+            return self.wait(format!("waiting for {} to answer", self.name(silent)));
         }
-        let named = self.wish.as_ref().and_then(|wish| wish.to).filter(|index| self.members.contains_key(index));
+        let named = self.wish.named().filter(|index| self.members.get(*index).is_some());
         let first = self.members.values().find(|member| !member.leaving).map(|member| member.index);
         let first = match (&self.book, named) {
             (Book::Read(None), _) => first,
@@ -142,7 +132,7 @@ impl Electorate {
         let Some(config) = known.max_by_key(|config| config.version) else {
             return "the members wait for the group's configuration".to_owned();
         };
-        let there = config.voters().filter(|voter| self.members.get(&voter.id).is_some_and(Member::counts)).count();
+        let there = config.voters().filter(|voter| self.members.get(voter.id).is_some_and(Member::counts)).count();
         let (all, needed) = (config.voters().count(), config.majority());
         if there < needed {
             return format!("{there} of {all} voters are there, and {needed} make a majority");
@@ -162,15 +152,14 @@ impl Electorate {
 
     /// A switchover that was asked for.
     fn wishes(&mut self) {
-        let (Some(reign), Some(wish), None) = (self.reign, &self.wish, &self.handover) else { return };
-        let to = wish.to;
+        let (Some(reign), Some(to), None) = (self.reign, self.wish.wanted(), &self.handover) else { return };
         if to == Some(reign.server.index) {
             return self.answer_wish(Ok(reign.server.index));
         }
         let able = |member: &Member| {
             let votes = self
                 .members
-                .get(&reign.server.index)
+                .get(reign.server.index)
                 .and_then(Member::ballot)
                 .and_then(|ballot| Some(ballot.config.as_ref()?.member(member.index)?.votes));
             member.index != reign.server.index
@@ -213,13 +202,13 @@ impl Electorate {
 
     /// While the primary is restarted on purpose the others leave its role to it.
     fn sparing(&self) -> Option<(Server, Motion)> {
-        let planned = self.planned.as_ref().filter(|planned| !planned.released)?;
-        let primary = self.reign.filter(|reign| reign.server == planned.server)?;
+        let (waits, _) = self.restart.waits()?;
+        let primary = self.reign.filter(|reign| reign.server == waits)?;
         self.standing(&[primary.server.index]).map(|other| (other, Motion::Freeze(FROZEN)))
     }
 
     fn thawed(&self) -> Option<(Server, Motion)> {
-        if self.handover.is_some() || self.planned.is_some() {
+        if self.handover.is_some() || self.restart.is_planned() {
             return None;
         }
         let primary = self.reign.map(|reign| reign.server);
@@ -250,7 +239,7 @@ impl Electorate {
     /// The front was gated for something that did not happen: it leads to whoever is primary now,
     /// the same one or another.
     fn open_again(&mut self) {
-        if self.front.gated.is_some() {
+        if self.front.gated().is_some() {
             self.reign = None;
         }
     }
@@ -263,8 +252,7 @@ impl Electorate {
 
     /// Whoever asked waits for an answer.
     fn refuse_wish(&mut self) {
-        let late = self.wish.as_ref().is_some_and(|wish| wish.until <= self.now);
-        if late && self.handover.is_none() && self.pending.is_none() {
+        if self.wish.is_late(self.now) && self.handover.is_none() && self.pending.is_none() {
             let why = self.reason.clone().unwrap_or_else(|| "no other member can be elected".to_owned());
             self.answer_wish(Err(why));
         }
@@ -272,18 +260,9 @@ impl Electorate {
 
     // --- planned restarts
 
-    pub(super) fn restart_under_way(&self) -> bool {
-        self.planned.as_ref().is_some_and(|planned| planned.released && self.runs(planned.server))
-    }
-
-    /// A planned restart is over when another process runs or its time is up.
     fn forget_plan(&mut self) {
-        let over = self.planned.as_ref().is_some_and(|planned| {
-            let successor = self.server(planned.server.index).is_some_and(|server| server != planned.server);
-            successor || planned.until <= self.now
-        });
-        if over {
-            self.drop_plan();
+        if self.restart.is_over(self.now, |index| self.members.server(index)) {
+            self.actions.extend(self.restart.give_up());
             self.open_again();
         }
     }
@@ -291,11 +270,7 @@ impl Electorate {
     /// At once for a secondary; for the primary with the front gated and the others standing back,
     /// unless that takes too long.
     fn release_restart(&mut self) {
-        let Some((server, began)) =
-            self.planned.as_ref().filter(|planned| !planned.released).map(|planned| (planned.server, planned.began))
-        else {
-            return;
-        };
+        let Some((server, began)) = self.restart.waits() else { return };
         let leads = self.reign.is_some_and(|reign| reign.server == server);
         if leads {
             self.gate();
@@ -305,29 +280,24 @@ impl Electorate {
                 return;
             }
         }
-        if let Some(planned) = &mut self.planned {
-            planned.released = true;
-        }
-        self.actions.push(Action::ReleaseRestart(server.index));
+        self.actions.extend(self.restart.release());
     }
 
     // --- reports
 
     fn probe(&mut self) {
-        let due = self.members.values().filter(|member| self.ask_due(member).is_some_and(|due| due <= self.now));
-        let due: Vec<u32> = due.map(|member| member.index).collect();
+        let due = self.members.lives().filter(|life| self.ask_due(life).is_some_and(|due| due <= self.now));
+        let due: Vec<Server> = due.map(|life| life.server).collect();
         let now = self.now;
-        for index in due {
-            if let Some(life) = self.members.get_mut(&index).and_then(|member| member.life.as_mut()) {
-                (life.sent, life.under_way) = (Some(now), true);
-                self.actions.push(Action::Ask { server: life.server, asked: now });
-            }
+        for server in due {
+            self.members.life_of(server).into_iter().for_each(|life| life.asked.send(now));
+            self.actions.push(Action::Ask { server, asked: now });
         }
     }
 
-    fn ask_due(&self, member: &Member) -> Option<Moment> {
-        let life = member.life.as_ref().filter(|life| !life.under_way)?;
-        Some(life.sent.map_or(self.now, |sent| sent.after(self.ask_pause(life))))
+    fn ask_due(&self, life: &Life) -> Option<Moment> {
+        let idle = !life.asked.under_way;
+        idle.then(|| life.asked.sent.map_or(self.now, |sent| sent.after(self.ask_pause(life))))
     }
 
     fn ask_pause(&self, life: &Life) -> Duration {

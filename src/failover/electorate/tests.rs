@@ -2,11 +2,12 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
+use crate::failover::config::Config;
 use crate::failover::dialect::{
     Ballot, Furnished, MemberReport, Motion, SetConfig, SetMember, Standpoint, Standpoint::*,
 };
-use crate::failover::event::{Action, Event, Miss, Moment, Seat, Server};
-use crate::failover::group::Config;
+use crate::failover::event::{Account, Action, Event, Miss, Moment, Seat, Server};
+
 use crate::model::{Epoch, Role};
 
 use super::change::{Next, Seated, next};
@@ -109,6 +110,11 @@ fn a_member_that_moved_is_named_by_its_new_address() {
 
 // --- the machine, walked through by hand
 
+/// The configuration of three members that all vote.
+fn all_three() -> SetConfig {
+    set(5, &[(0, true), (1, true), (2, true)])
+}
+
 struct Walk {
     group: Electorate,
     now: Moment,
@@ -172,11 +178,10 @@ impl Walk {
     /// Three members, all voting, db.0 the primary of term 3.
     fn three() -> Self {
         let mut walk = Self::new(Some(Epoch { number: 3, master: 0 }), 3);
-        let config = set(5, &[(0, true), (1, true), (2, true)]);
         for index in [1, 2] {
-            assert!(walk.reported(index, report(Secondary, 3, Some(config.clone()))).is_empty());
+            assert!(walk.reported(index, report(Secondary, 3, Some(all_three()))).is_empty());
         }
-        let actions = walk.reported(0, report(Primary, 3, Some(config)));
+        let actions = walk.reported(0, report(Primary, 3, Some(all_three())));
         assert_eq!(actions, [Action::Open { order: 1, master: addr(0), epoch: 3, acks: None }]);
         assert!(walk.group.status().settled);
         walk
@@ -247,17 +252,16 @@ fn a_group_that_lost_all_data_waits_for_a_word() {
 #[test]
 fn the_front_follows_who_is_elected_and_an_account_is_kept() {
     let mut walk = Walk::three();
-    let config = set(5, &[(0, true), (1, true), (2, true)]);
     assert_eq!(walk.tell(Event::Died(server(0))), [Action::Gate { order: 2 }]);
     let status = walk.group.status();
     assert_eq!((status.phase.as_str(), status.settled), ("electing", false));
     assert_eq!(status.reason.as_deref(), Some("the members elect a primary"));
-    walk.reported(1, report(Secondary, 4, Some(config.clone())));
-    let actions = walk.reported(2, report(Primary, 4, Some(config.clone())));
+    walk.reported(1, report(Secondary, 4, Some(all_three())));
+    let actions = walk.reported(2, report(Primary, 4, Some(all_three())));
     assert!(actions.contains(&Action::Open { order: 3, master: addr(2), epoch: 4, acks: None }), "{actions:?}");
     let told = account(&actions).unwrap();
     assert_eq!((told.cause.as_str(), told.old_master, told.new_master, told.epoch), ("container died", 0, 2, 4));
-    let mut wrote = report(Primary, 4, Some(config));
+    let mut wrote = report(Primary, 4, Some(all_three()));
     wrote.writes = 1;
     assert!(account(&walk.reported(2, wrote)).unwrap().first_write.is_some());
 }
@@ -265,11 +269,10 @@ fn the_front_follows_who_is_elected_and_an_account_is_kept() {
 #[test]
 fn an_older_claim_is_not_followed() {
     let mut walk = Walk::three();
-    let config = set(5, &[(0, true), (1, true), (2, true)]);
     // Paused, replaced, and back: it has not heard yet.
-    let actions = walk.reported(2, report(Primary, 4, Some(config.clone())));
+    let actions = walk.reported(2, report(Primary, 4, Some(all_three())));
     assert!(actions.contains(&Action::Open { order: 3, master: addr(2), epoch: 4, acks: None }), "{actions:?}");
-    let actions = walk.reported(0, report(Primary, 3, Some(config)));
+    let actions = walk.reported(0, report(Primary, 3, Some(all_three())));
     assert!(!actions.iter().any(|action| order_of(action).is_some()), "{actions:?}");
     let roles: Vec<Role> = walk.group.status().members.iter().map(|member| member.role).collect();
     assert_eq!(roles, [Role::Slave, Role::Slave, Role::Master]);
@@ -292,9 +295,8 @@ fn a_switchover_leaves_one_member_to_be_elected() {
     let actions = walk.carried(&actions, Ok(()));
     assert_eq!(carry(&actions), Some((server(0), Motion::StepDown)));
     walk.carried(&actions, Ok(()));
-    let config = set(5, &[(0, true), (1, true), (2, true)]);
-    walk.reported(0, report(Secondary, 4, Some(config.clone())));
-    let actions = walk.reported(1, report(Primary, 4, Some(config)));
+    walk.reported(0, report(Secondary, 4, Some(all_three())));
+    let actions = walk.reported(1, report(Primary, 4, Some(all_three())));
     assert!(actions.contains(&Action::AnswerSwitchover(Ok(1))), "{actions:?}");
     assert_eq!(carry(&actions), Some((server(2), Motion::Freeze(0))));
 }
@@ -324,15 +326,33 @@ fn a_planned_restart_is_no_failure() {
     walk.tell(Event::Died(server(0)));
     let again = Seat { incarnation: Some(9), ..seat(0) };
     walk.tell(Event::Observed(vec![again, seat(1), seat(2)]));
-    let config = set(5, &[(0, true), (1, true), (2, true)]);
     let asked = walk.now;
-    let report = report(Primary, 4, Some(config));
+    let report = report(Primary, 4, Some(all_three()));
     let mut actions = walk.tell(Event::Reported { server: Server { index: 0, incarnation: 9 }, asked, report });
     actions.extend(walk.tell(Event::Ticked));
     assert!(actions.contains(&Action::Open { order: 3, master: addr(0), epoch: 4, acks: None }), "{actions:?}");
     assert_eq!(account(&actions), None);
     let released = walk.tell(Event::RestartPlanned(1));
     assert!(released.contains(&Action::ReleaseRestart(1)), "a secondary's begins at once");
+}
+
+/// Whoever is let go is everybody who waits for that member.
+#[test]
+fn a_restart_that_is_announced_twice_waits_all_the_same() {
+    let mut walk = Walk::three();
+    walk.tell(Event::RestartPlanned(0));
+    assert_eq!(walk.tell(Event::RestartPlanned(0)), [], "the others do not stand back yet");
+    walk.tell(Event::Died(server(1)));
+    assert_eq!(walk.tell(Event::RestartPlanned(1)), [Action::ReleaseRestart(1)], "nobody else is let go");
+}
+
+#[test]
+fn a_secondary_that_restarts_does_not_keep_the_front_from_a_new_primary() {
+    let mut walk = Walk::three();
+    assert!(walk.tell(Event::RestartPlanned(1)).contains(&Action::ReleaseRestart(1)));
+    walk.tell(Event::Died(server(0)));
+    let actions = walk.reported(2, report(Primary, 4, Some(all_three())));
+    assert!(actions.contains(&Action::Open { order: 3, master: addr(2), epoch: 4, acks: None }), "{actions:?}");
 }
 
 #[test]
@@ -350,8 +370,7 @@ fn nothing_is_discarded_that_still_counts() {
 #[test]
 fn an_older_claim_is_not_followed_even_when_the_newer_primary_is_gone() {
     let mut walk = Walk::three();
-    let config = set(5, &[(0, true), (1, true), (2, true)]);
-    let actions = walk.reported(2, report(Primary, 4, Some(config)));
+    let actions = walk.reported(2, report(Primary, 4, Some(all_three())));
     assert!(actions.contains(&Action::Open { order: 3, master: addr(2), epoch: 4, acks: None }), "{actions:?}");
     // Nobody else has told of term 4, and what db.0 said last is that it is the primary of term 3.
     assert_eq!(walk.tell(Event::Died(server(2))), [Action::Gate { order: 4 }]);

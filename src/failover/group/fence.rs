@@ -28,7 +28,7 @@ impl Group {
     }
 
     pub(super) fn gating(&mut self) -> Option<Phase> {
-        let gated = self.front.done >= self.front.order || self.now.since(self.since) >= self.config.gate_limit;
+        let gated = self.front.obeyed() || self.now.since(self.since) >= self.config.gate_limit;
         match self.kind() {
             Kind::Handover(_) => gated.then_some(Draining),
             _ => gated.then_some(Fencing),
@@ -38,9 +38,8 @@ impl Group {
     pub(super) fn enter_fencing(&mut self) {
         match self.kind() {
             Kind::Handover(to) => {
-                let old = self.change.as_ref().and_then(|change| self.server(change.old));
-                let addr = self.members.get(&to).map(|member| member.addr);
-                if let (Some(old), Some(addr)) = (old, addr) {
+                let addr = self.members.get(to.index).map(|member| member.addr);
+                if let (Some(old), Some(addr)) = (self.retiring(), addr) {
                     self.command(old, RoleChange::Follow(addr));
                 }
             }
@@ -48,10 +47,15 @@ impl Group {
         }
     }
 
+    /// The process that hands over, while it runs. Its successor as that member is no master.
+    fn retiring(&self) -> Option<Server> {
+        self.reign.as_ref().map(|reign| reign.server).filter(|server| self.runs(*server))
+    }
+
     /// Kills the target unless that was tried a moment ago.
     pub(super) fn press(&mut self) {
         let Some(target) = self.target() else { return };
-        let killed = self.members.get(&target.index).and_then(|m| m.life.as_ref()).and_then(|life| life.killed);
+        let killed = self.members.life(target.index).and_then(|life| life.killed);
         if killed.is_none_or(|at| self.now.since(at) >= self.config.retry) {
             self.kill(target);
         }
@@ -70,13 +74,13 @@ impl Group {
 
     /// The demoted master's own word is the fence of a planned switchover.
     pub(super) fn demoting(&mut self) -> Option<Phase> {
-        let old = self.change.as_ref()?.old;
-        let Some(life) = self.members.get(&old).and_then(|member| member.life.as_ref()) else {
+        let Some(server) = self.retiring() else {
             return Some(self.ended());
         };
-        let server = life.server;
+        let life = self.members.life(server.index)?;
         let demoted = life.report_asked > self.since || life.command.is_none();
         if self.config.demotes_live && demoted && life.report.as_ref().is_some_and(|report| !report.writable) {
+            self.change.as_mut()?.retired = Some(server);
             return Some(Electing);
         }
         if self.now.since(self.since) >= self.config.handover_limit {
@@ -111,7 +115,7 @@ impl Group {
         let now = self.now;
         match self.kind() {
             Kind::Handover(_) => {
-                if let Some(old) = self.change.as_ref().and_then(|change| self.server(change.old)) {
+                if let Some(old) = self.retiring() {
                     self.command(old, RoleChange::PauseWrites);
                 }
             }
@@ -125,8 +129,7 @@ impl Group {
 
     pub(super) fn draining(&mut self) -> Option<Phase> {
         if let Kind::Handover(to) = self.kind() {
-            let old = self.change.as_ref()?.old;
-            if self.server(old).is_some() {
+            if let Some(old) = self.retiring() {
                 return self.catching_up(old, to);
             }
             self.unplanned("container died", None);
@@ -163,10 +166,10 @@ impl Group {
         self.members.values().filter(waited).map(|member| member.index).collect()
     }
 
-    pub(super) fn catching_up(&mut self, old: u32, to: u32) -> Option<Phase> {
+    pub(super) fn catching_up(&mut self, old: Server, to: Server) -> Option<Phase> {
         let paused = self.change.as_ref()?.paused;
-        let known = |index: u32| {
-            let life = self.members.get(&index)?.life.as_ref()?;
+        let known = |server: Server| {
+            let life = self.members.life(server.index).filter(|life| life.server == server)?;
             let report = life.report.as_ref()?;
             (paused.is_some_and(|paused| life.report_asked >= paused)).then_some(report)
         };
@@ -179,14 +182,18 @@ impl Group {
             return Some(Fencing);
         }
         let late = self.now.since(self.since) >= self.config.handover_limit;
-        if !late && self.server(to).is_some() {
+        if !late && self.runs(to) {
+            // It may have refused: a write that waits for a slave keeps it from being read-only.
+            if paused.is_none() && self.members.life(old.index).is_some_and(|life| life.free(self.now)) {
+                self.command(old, RoleChange::PauseWrites);
+            }
             return None;
         }
-        let why = format!("{} did not catch up", self.name(to));
+        let why = format!("{} did not catch up", self.name(to.index));
         self.answer_wish(Err(why.clone()));
         self.handover_after = self.now.after(self.config.retry * 4);
         let epoch = self.epoch()?;
-        let chosen = self.chosen(old, epoch, Commit::Done);
+        let chosen = self.chosen(old.index, epoch, Commit::Done);
         let change = self.change.as_mut()?;
         (change.choice, change.kind) = (chosen, Kind::Opening);
         self.reason = Some(why);

@@ -1,12 +1,13 @@
 //! No master is open: what is known decides which one to open, or what is waited for.
 
+use crate::failover::book::Book;
 use crate::failover::edges::Phase::{self, *};
 use crate::failover::elect::{self, Choice, Opening};
-use crate::failover::event::{Action, Moment, Server};
+use crate::failover::event::{Moment, Server};
 use crate::model::Epoch;
 
 use super::member::Member;
-use super::{Book, Change, Commit, Group, Kind};
+use super::{Change, Commit, Group, Kind};
 
 impl Group {
     pub(super) fn opening(&self) -> Opening {
@@ -46,11 +47,11 @@ impl Group {
         if self.phase != Stalled && self.now.since(self.since) < self.config.lonely {
             return None;
         }
-        let index = self.wish.as_ref()?.to?;
-        let report = self.members.get(&index)?.report()?;
+        let index = self.wish.named()?;
+        let report = self.members.report(index)?;
         let emptied = |master: &Member| master.report().is_some_and(|report| report.blank && !report.writable);
         let dead = epoch.is_none_or(|epoch| {
-            let master = self.members.get(&epoch.master);
+            let master = self.members.get(epoch.master);
             epoch.master == index || self.server(epoch.master).is_none() || master.is_some_and(emptied)
         });
         let because = format!("{} was named", self.name(index));
@@ -139,9 +140,7 @@ impl Group {
     }
 
     pub(super) fn refuse(&mut self) {
-        self.front.order += 1;
-        self.front.gated = false;
         let why = self.reason.clone().unwrap_or_default();
-        self.actions.push(Action::Refuse { order: self.front.order, why });
+        self.actions.push(self.front.refuse(why));
     }
 }

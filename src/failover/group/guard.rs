@@ -21,7 +21,7 @@
 
 use crate::failover::dialect::RoleChange;
 use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
-use crate::failover::event::{Action, Moment, Server};
+use crate::failover::event::{Moment, Server};
 use crate::failover::kinship;
 
 use super::Group;
@@ -37,7 +37,7 @@ impl Group {
             return;
         };
         let (server, epoch) = (reign.server, reign.epoch);
-        let Some(life) = self.members.get(&server.index).and_then(|member| member.life.as_ref()) else { return };
+        let Some(life) = self.members.life(server.index) else { return };
         let Some(guarded) = life.report.as_ref().filter(|report| report.writable).and_then(|r| r.guarded) else {
             return;
         };
@@ -51,25 +51,23 @@ impl Group {
 
     /// Tells the front when the number of slaves that a write waits for is another one.
     fn guard_at_front(&mut self) {
-        let open = matches!(self.phase, Steady | Suspect | Repointing) && !self.front.gated;
+        let open = matches!(self.phase, Steady | Suspect | Repointing) && self.front.gated().is_none();
         let (Some(master), Some(epoch)) = (self.reign.as_ref().map(|reign| reign.addr), self.epoch()) else { return };
-        let acks = self.acks();
+        let already = self.front.acks().is_some_and(|acks| acks > 0);
+        let acks = self.acks(already);
         // As above: the word on the disk goes first.
-        let lowered = self.front.acks.is_some_and(|acks| acks > 0) && acks == Some(0);
-        if open && acks != self.front.acks && (!lowered || self.unvouched(epoch.number)) {
-            self.front.order += 1;
-            self.front.acks = acks;
+        let lowered = already && acks == Some(0);
+        if open && acks != self.front.acks() && (!lowered || self.unvouched(epoch.number)) {
             if let Some(reign) = &mut self.reign {
                 reign.whole = None;
             }
-            self.actions.push(Action::Open { order: self.front.order, master, epoch: epoch.number, acks });
+            self.actions.push(self.front.open(master, epoch.number, acks));
         }
     }
 
-    /// How many slaves the front is to see a write on.
-    pub(super) fn acks(&self) -> Option<u32> {
+    /// How many slaves the front is to see a write on; `already`: it sees it on some.
+    pub(super) fn acks(&self, already: bool) -> Option<u32> {
         let wished = self.config.guards_at_front && self.config.synchronous;
-        let already = self.front.acks.is_some_and(|acks| acks > 0);
         wished.then(|| u32::from(self.others().any(|member| self.guards(member, already))))
     }
 
@@ -94,9 +92,9 @@ impl Group {
     /// Whether writes wait for a slave, or the front was told that they do.
     pub(super) fn guarded(&self) -> Option<bool> {
         if self.config.guards_at_front {
-            return self.front.acks.map(|acks| acks > 0);
+            return self.front.acks().map(|acks| acks > 0);
         }
-        self.members.get(&self.reign.as_ref()?.server.index)?.report()?.guarded
+        self.members.report(self.reign.as_ref()?.server.index)?.guarded
     }
 
     /// Why writes that should wait for a slave do not.
@@ -121,14 +119,14 @@ impl Group {
     pub(super) fn wants_copy(&self, server: Server) -> bool {
         let Some(beyond) = self.config.copy_beyond else { return false };
         let position = self.reign.as_ref().map_or(0, |reign| reign.position);
-        let report = self.members.get(&server.index).and_then(Member::report);
+        let report = self.members.report(server.index);
         report.is_some_and(|report| self.estranged(server).is_some() || (report.blank && position > beyond))
     }
 
     /// Why following the master cannot help this member.
     fn estranged(&self, server: Server) -> Option<String> {
-        let report = self.members.get(&server.index).and_then(Member::report)?;
-        let master = self.reign.as_ref().and_then(|reign| self.members.get(&reign.server.index)?.report());
+        let report = self.members.report(server.index)?;
+        let master = self.reign.as_ref().and_then(|reign| self.members.report(reign.server.index));
         report.broken.clone().or_else(|| kinship::estranged(master?, report))
     }
 

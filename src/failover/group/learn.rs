@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::failover::book::Book;
 use crate::failover::dialect::{MemberReport, RoleChange};
-use crate::failover::event::{Action, Event, Moment, Seat, Server};
+use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
+use crate::failover::event::{Event, Moment, Server};
 use crate::model::Epoch;
 
-use super::member::Member;
-use super::{Book, Commit, Group, Planned, Reign, Wish};
+use super::{Commit, Group, Kind, Reign};
 
 impl Group {
     pub(super) fn learn(&mut self, event: Event) {
@@ -27,15 +28,15 @@ impl Group {
         match event {
             // Told to groups that elect by themselves.
             Event::Ticked | Event::Carried { .. } | Event::Advertised(_) => {}
-            Event::Loaded(Ok(epoch)) => self.book = Book::Read(epoch),
-            Event::Loaded(Err(why)) => {
-                self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) };
-            }
+            Event::Loaded(read) => self.book = Book::loaded(read, self.now.after(self.config.retry)),
             Event::Vouched(epoch) => self.heard_vouch(epoch),
             Event::VouchKept { epoch, on, result } => self.kept_vouch(epoch, on, result),
             Event::Committed(epoch, result) => self.committed(epoch, result),
-            Event::Observed(seats) => self.seated(&seats),
-            Event::Died(server) => self.member_of(server, |member, _| member.died(server)),
+            Event::Observed(seats) => {
+                self.observed = true;
+                self.members.seated(&seats, self.now);
+            }
+            Event::Died(server) => self.members.died(server),
             Event::Answered(server) => self.life_of(server, |life, now| life.answered(now)),
             Event::Missed(server, how) => {
                 let (refused, silent) = (self.config.boot_refused, self.config.boot_silent);
@@ -52,21 +53,12 @@ impl Group {
             Event::KillFailed { server, error } => {
                 self.note(format!("cannot end {}: {error}", self.name(server.index)));
             }
-            Event::FrontMoved(order) => (self.front.done, self.front.moved) = (self.front.done.max(order), self.now),
-            Event::RestartPlanned(index) => self.restart_planned(index),
-            Event::SwitchoverAsked(to) => {
-                let until = self.now.after(self.config.wish_limit);
-                self.wish = Some(Wish { to, until });
+            Event::FrontMoved(order) => self.front.heard(order, self.now),
+            Event::RestartPlanned(index) => {
+                let until = self.now.after(self.config.restart_limit);
+                self.actions.extend(self.restart.plan(index, self.members.server(index), self.now, until));
             }
-        }
-    }
-
-    fn seated(&mut self, seats: &[Seat]) {
-        self.observed = true;
-        self.members.retain(|index, _| seats.iter().any(|seat| seat.index == *index));
-        for seat in seats {
-            let member = self.members.entry(seat.index).or_insert_with(|| Member::new(seat.index, seat.addr));
-            member.seated(seat, self.now);
+            Event::SwitchoverAsked(to) => self.wish.ask(to, self.now.after(self.config.wish_limit)),
         }
     }
 
@@ -76,8 +68,8 @@ impl Group {
         let retry = self.now.after(if copied { self.config.retry * 10 } else { self.config.retry / 5 });
         let failed = result.as_ref().err().cloned();
         self.life_of(server, |life, now| life.commanded(result, now, retry));
-        if let Some(change) = self.change.as_mut().filter(|_| change == RoleChange::PauseWrites && failed.is_none()) {
-            change.paused = Some(self.now);
+        if change == RoleChange::PauseWrites && failed.is_none() {
+            self.paused(server);
         }
         // From where on all are known to have waited is to be found out anew.
         if let (RoleChange::Guard(_), Some(reign)) = (change, &mut self.reign) {
@@ -89,6 +81,18 @@ impl Group {
         self.reported(server);
     }
 
+    /// Writes are held back there: for the switchover, or in vain if that was given up meanwhile.
+    fn paused(&mut self, server: Server) {
+        let open = matches!(self.phase, Steady | Suspect | Repointing);
+        match self.change.as_mut().filter(|change| matches!(change.kind, Kind::Handover(_))) {
+            Some(change) => change.paused = Some(self.now),
+            None if open && self.reign.as_ref().is_some_and(|reign| reign.server == server) => {
+                self.command(server, RoleChange::ResumeWrites);
+            }
+            None => {}
+        }
+    }
+
     fn committed(&mut self, epoch: Epoch, result: Result<(), String>) {
         let chosen = self.change.as_mut().and_then(|change| change.choice.as_mut());
         match result {
@@ -98,29 +102,13 @@ impl Group {
                     chosen.commit = Commit::Done;
                 }
             }
-            Err(why) => self.book = Book::Unreadable { why, again: Some(self.now.after(self.config.retry)) },
+            Err(why) => self.book = Book::loaded(Err(why), self.now.after(self.config.retry)),
         }
-    }
-
-    /// Every announcement is answered: whose server does not run has nothing to wait for, and
-    /// an older plan that a newer one replaces holds nobody back.
-    fn restart_planned(&mut self, index: u32) {
-        let Some(server) = self.server(index) else {
-            self.actions.push(Action::ReleaseRestart(index));
-            return;
-        };
-        if self.planned.as_ref().is_some_and(|planned| planned.server.index != index) {
-            self.drop_plan();
-        }
-        self.planned = Some(Planned { server, until: self.now.after(self.config.restart_limit), released: false });
     }
 
     /// The open master's own words widen what its successors are measured against.
     fn reported(&mut self, server: Server) {
-        let (Some(reign), Some(report)) = (&mut self.reign, self.members.get(&server.index).and_then(Member::report))
-        else {
-            return;
-        };
+        let (Some(reign), Some(report)) = (&mut self.reign, self.members.report(server.index)) else { return };
         if server == reign.server && report.writable {
             reign.saw(self.now, report.position);
             reign.histories.insert(report.history.clone());
@@ -137,8 +125,7 @@ impl Group {
     fn measure(&mut self, server: Server) {
         let Some(reign) = &self.reign else { return };
         let had = |asked: Moment| reign.heard.iter().rev().find(|(at, _)| *at <= asked).map(|(_, position)| *position);
-        let member = self.members.get_mut(&server.index).and_then(|member| member.life.as_mut());
-        if let Some(life) = member
+        if let Some(life) = self.members.life_of(server)
             && let Some(report) = life.report.as_ref().filter(|report| report.link_up)
         {
             // A link may seem up that leads to a former process of the master, with another history.

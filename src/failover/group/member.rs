@@ -1,23 +1,14 @@
 //! What a group knows of one member and of the process that runs as it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::failover::config::Config;
 use crate::failover::dialect::{MemberReport, RoleChange};
 use crate::failover::elect::Standing;
-use crate::failover::event::{Miss, Moment, Seat, Server};
+use crate::failover::event::{Miss, Moment, Server};
+use crate::failover::roster::{self, Request};
 
-use super::Config;
-
-#[derive(Debug)]
-pub(super) struct Member {
-    pub index: u32,
-    pub addr: SocketAddr,
-    pub leaving: bool,
-    pub life: Option<Life>,
-    /// Incarnations up to this one are dead, whatever a late look says.
-    buried: u64,
-}
+pub(super) type Member = roster::Member<Life>;
 
 /// One process and how it behaves.
 #[derive(Debug)]
@@ -53,54 +44,9 @@ pub(super) struct Life {
     pub killed: Option<Moment>,
 }
 
-/// A kind of request of which at most one is on its way.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Request {
-    pub sent: Option<Moment>,
-    pub under_way: bool,
-}
-
-// === impl Request ===
-
-impl Request {
-    pub fn send(&mut self, now: Moment) {
-        *self = Self { sent: Some(now), under_way: true };
-    }
-}
-
 // === impl Member ===
 
 impl Member {
-    pub fn new(index: u32, addr: SocketAddr) -> Self {
-        Self { index, addr, leaving: false, life: None, buried: 0 }
-    }
-
-    pub fn seated(&mut self, seat: &Seat, now: Moment) {
-        self.addr = seat.addr;
-        self.leaving = seat.leaving;
-        let incarnation = seat.incarnation.filter(|incarnation| *incarnation > self.buried);
-        if let Some(life) = self.life.as_mut().filter(|life| Some(life.server.incarnation) == incarnation) {
-            life.paused = seat.paused;
-            return;
-        }
-        if let Some(life) = &self.life {
-            self.buried = self.buried.max(life.server.incarnation);
-        }
-        let born = incarnation.map(|incarnation| Server { index: self.index, incarnation });
-        self.life = born.map(|server| Life::new(server, seat.paused, now));
-    }
-
-    pub fn died(&mut self, server: Server) {
-        self.buried = self.buried.max(server.incarnation);
-        if self.life.as_ref().is_some_and(|life| life.server.incarnation <= self.buried) {
-            self.life = None;
-        }
-    }
-
-    pub fn report(&self) -> Option<&MemberReport> {
-        self.life.as_ref()?.report.as_ref()
-    }
-
     pub fn standing(&self, fresh: Moment, now: Moment, config: &Config, restarting: bool) -> Standing<'_> {
         let life = self.life.as_ref();
         Standing {
@@ -120,11 +66,11 @@ impl Member {
 
 // === impl Life ===
 
-impl Life {
-    fn new(server: Server, paused: bool, now: Moment) -> Self {
+impl roster::Life for Life {
+    fn begun(server: Server, now: Moment) -> Self {
         Self {
             server,
-            paused,
+            paused: false,
             since: now,
             heard: None,
             misses: 0,
@@ -146,6 +92,24 @@ impl Life {
         }
     }
 
+    fn server(&self) -> Server {
+        self.server
+    }
+
+    fn seen(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    fn report(&self) -> Option<&MemberReport> {
+        self.report.as_ref()
+    }
+
+    fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
+    }
+}
+
+impl Life {
     pub fn hung(&self, config: &Config) -> bool {
         self.misses >= config.misses || self.misses + self.busy >= config.busy_misses
     }

@@ -8,7 +8,7 @@ use crate::failover::elect::{self, Choice};
 use crate::failover::event::{Account, Action, Joint, Moment, Server};
 use crate::model::Epoch;
 
-use super::{Book, Change, Chosen, Commit, Group, Kind, Reign};
+use super::{Change, Chosen, Commit, Group, Kind, Reign};
 
 impl Group {
     pub(super) fn ensure_change(&mut self, kind: Kind, cause: &str, old: u32) {
@@ -28,7 +28,7 @@ impl Group {
 
     pub(super) fn chosen(&self, index: u32, epoch: Epoch, commit: Commit) -> Option<Chosen> {
         let server = self.server(index)?;
-        Some(Chosen { server, addr: self.members.get(&index)?.addr, epoch, commit })
+        Some(Chosen { server, addr: self.members.get(index)?.addr, epoch, commit })
     }
 
     /// Writes the choice down and sends its epoch to the disk.
@@ -44,8 +44,8 @@ impl Group {
     }
 
     pub(super) fn electing(&mut self) -> Option<Phase> {
-        if let Book::Unreadable { why, .. } = &self.book {
-            self.reason = Some(why.clone());
+        if let Some(why) = self.book.trouble() {
+            self.reason = Some(why.to_owned());
             // Whether the epoch is on disk is read again before anything else is decided.
             self.change.as_mut()?.choice = None;
             return Some(Stalled);
@@ -73,18 +73,30 @@ impl Group {
         let (Some(change), Some(basis)) = (&self.change, self.basis()) else {
             return Err("nothing is known of the old master".to_owned());
         };
-        if let Kind::Handover(index) = change.kind {
-            let because = format!("{} has everything", self.name(index));
-            let able = self.server(index).is_some();
-            return if able { Ok(Choice { index, because }) } else { Err("it died".to_owned()) };
+        if let Kind::Handover(to) = change.kind {
+            let (index, because) = (to.index, format!("{} has everything", self.name(to.index)));
+            let gone = || format!("{} ended before it took over", self.name(index));
+            return if self.runs(to) { Ok(Choice { index, because }) } else { Err(gone()) };
+        }
+        if let Some(choice) = self.returning() {
+            return Ok(choice);
         }
         elect::choose(&basis, &self.standings(change.fenced.unwrap_or(self.since)))
     }
 
+    /// The master that handed over to somebody who was never opened: nobody wrote since.
+    fn returning(&self) -> Option<Choice> {
+        let retired = self.change.as_ref()?.retired.filter(|retired| self.runs(*retired))?;
+        let life = self.members.life(retired.index).filter(|life| !life.hung(&self.config))?;
+        let report = life.report.as_ref()?;
+        let whole = !report.writable && report.loading.is_none() && report.copying.is_none();
+        let because = format!("{} has everything, and nobody was opened since", self.name(retired.index));
+        whole.then_some(Choice { index: retired.index, because })
+    }
+
     pub(super) fn promote(&mut self) {
         let Some(chosen) = self.change.as_ref().and_then(|change| change.choice) else { return };
-        let life = self.members.get(&chosen.server.index).and_then(|member| member.life.as_ref());
-        let writable = life.is_some_and(|life| life.report.as_ref().is_some_and(|report| report.writable));
+        let writable = self.members.report(chosen.server.index).is_some_and(|report| report.writable);
         // Promoted again under the same epoch it begins alone.
         if self.runs(chosen.server) && !writable && self.unvouched(chosen.epoch.number) {
             self.command(chosen.server, RoleChange::Promote);
@@ -96,13 +108,14 @@ impl Group {
         if !self.runs(chosen.server) {
             return Some(self.lost_before_opening(None));
         }
-        let life = self.members.get(&chosen.server.index)?.life.as_ref()?;
+        let life = self.members.life(chosen.server.index)?;
         if life.report.as_ref().is_some_and(|report| report.writable) {
             self.change.as_mut()?.promoted = Some(self.now);
             return Some(Repointing);
         }
-        let idle = life.free(self.now);
-        if self.replaceable(chosen.server) {
+        let (idle, hung) = (life.free(self.now), life.hung(&self.config));
+        let returns = hung && self.kind() != Kind::Opening && self.returning().is_some();
+        if returns || self.replaceable(chosen.server) {
             return Some(self.lost_before_opening(Some(chosen.server)));
         }
         if idle {
@@ -117,6 +130,9 @@ impl Group {
         if target.is_none() && self.kind() == Kind::Opening {
             self.change = None;
             return Gathering;
+        }
+        if let Kind::Handover(to) = self.kind() {
+            self.answer_wish(Err(format!("{} failed before it was opened", self.name(to.index))));
         }
         let now = self.now;
         if let Some(change) = &mut self.change {
@@ -137,7 +153,7 @@ impl Group {
     pub(super) fn open(&mut self) {
         let Some(change) = &self.change else { return };
         let Some(chosen) = change.choice else { return };
-        let report = self.members.get(&chosen.server.index).and_then(|member| member.report());
+        let report = self.members.report(chosen.server.index);
         let (history, position, writes) =
             report.map_or_else(Default::default, |r| (r.history.clone(), r.position, r.writes));
         let joint = self.joint(chosen.server, position);
@@ -163,18 +179,14 @@ impl Group {
             whole,
             writes,
         });
-        self.account = change.account(self.now, joint).map(|facts| super::status::Entry { facts, stored: false });
+        self.accounts.begin(change.account(self.now, joint));
         // Another one than before follows the new master, and refuses writes as its slave.
         if change.paused.is_some() && change.old == server.index {
             self.command(server, RoleChange::ResumeWrites);
         }
-        self.front.order += 1;
-        self.front.gated = false;
-        self.front.acks = None;
         // Where the disk vouches for a slave, writes wait until it no longer does.
-        self.front.acks = self.acks().map(|acks| acks.max(u32::from(self.pledged(epoch))));
-        let (order, epoch, acks) = (self.front.order, chosen.epoch.number, self.front.acks);
-        self.actions.push(Action::Open { order, master: chosen.addr, epoch, acks });
+        let acks = self.acks(false).map(|acks| acks.max(u32::from(self.pledged(epoch))));
+        self.actions.push(self.front.open(addr, epoch, acks));
     }
 }
 
@@ -188,6 +200,7 @@ impl Change {
             detected: now,
             paused: None,
             fenced: None,
+            retired: None,
             choice: None,
             because: String::new(),
             promoted: None,

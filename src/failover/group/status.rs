@@ -1,32 +1,19 @@
 //! What is published of a group, and the account of its last failover.
 
-use std::collections::BTreeSet;
-
 use crate::failover::dialect::MemberReport;
 use crate::failover::edges::Phase;
-use crate::failover::event::{Account, Action, Server};
+use crate::failover::event::Server;
 use crate::model::{GroupStatus, MemberStatus, Role, SyncState};
 
 use super::Group;
 use super::member::{Life, Member};
 
-/// An account that is still being completed.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub facts: Account,
-    /// Whether the ledger has it.
-    pub stored: bool,
-}
-
 impl Group {
     pub fn status(&self) -> GroupStatus {
-        let settled = self.phase == Phase::Steady && self.wish.is_none() && self.planned.is_none();
+        let settled = self.phase == Phase::Steady && !self.wish.is_asked() && !self.restart.is_planned();
         let complaint = || {
-            let complains = |member: &Member| {
-                let complaint = member.life.as_ref()?.complaint.as_ref()?;
-                Some(format!("{} {complaint}", self.name(member.index)))
-            };
-            self.members.values().find_map(complains)
+            let (index, complaint) = self.members.complaint()?;
+            Some(format!("{} {complaint}", self.name(index)))
         };
         GroupStatus {
             phase: self.phase.name().to_owned(),
@@ -34,7 +21,7 @@ impl Group {
             reason: self.unrecorded().or_else(|| self.reason.clone()).or_else(complaint).or_else(|| self.unguarded()),
             epoch: self.epoch(),
             members: self.members.values().map(|member| self.member_status(member)).collect(),
-            bound: BTreeSet::new(),
+            bound: self.bound(),
         }
     }
 
@@ -79,7 +66,7 @@ impl Group {
     fn lag(&self, member: &Member, role: Role) -> Option<f64> {
         let reign = self.reign.as_ref()?;
         let own = member.report().filter(|report| role == Role::Slave && report.upstream == Some(reign.addr))?;
-        let master = self.members.get(&reign.server.index)?.life.as_ref();
+        let master = self.members.get(reign.server.index)?.life.as_ref();
         let said = |report: &MemberReport| {
             let seen = report.followers.iter().find(|follower| follower.addr == member.addr);
             seen.filter(|_| own.position < report.position).map(|follower| follower.lag_seconds)
@@ -102,36 +89,19 @@ impl Group {
     // --- the account
 
     pub(super) fn awaits_first_write(&self) -> bool {
-        let limit = self.config.first_write_limit;
-        let open = |entry: &Entry| entry.facts.first_write.is_none() && self.now.since(entry.facts.opened) < limit;
-        self.account.as_ref().is_some_and(open)
+        self.accounts.awaits_first_write(self.now, self.config.first_write_limit)
     }
 
     /// Adds what the report of this server tells: a first write, an old master back in step.
     pub(super) fn advance_account(&mut self, server: Server) {
         let awaits_write = self.awaits_first_write();
-        let (Some(entry), Some(reign)) = (&mut self.account, &mut self.reign) else { return };
-        let Some(life) = self.members.get(&server.index).and_then(|member| member.life.as_ref()) else { return };
+        let Some(reign) = self.reign.as_mut().filter(|_| self.accounts.is_stored()) else { return };
+        let Some(life) = self.members.life(server.index) else { return };
         let Some(report) = &life.report else { return };
-        if !entry.stored {
-            return;
-        }
-        let facts = &mut entry.facts;
         let wrote = server == reign.server && awaits_write && report.writes > reign.writes;
         reign.writes = if server == reign.server { reign.writes.min(report.writes) } else { reign.writes };
-        let back = server.index == facts.old_master
-            && facts.old_master != facts.new_master
-            && facts.resynchronised.is_none()
-            && life.follows()
-            && report.upstream == Some(reign.addr);
-        if wrote {
-            facts.first_write = Some(self.now);
-        }
-        if back {
-            facts.resynchronised = Some(self.now);
-        }
-        if wrote || back {
-            self.actions.push(Action::Record(facts.clone()));
-        }
+        let follows = life.follows() && report.upstream == Some(reign.addr);
+        let back = follows && self.accounts.awaits_return_of(server.index);
+        self.actions.extend(self.accounts.complete(self.now, wrote, back));
     }
 }

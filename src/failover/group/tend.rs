@@ -7,11 +7,11 @@ use crate::failover::edges::Phase::*;
 use crate::failover::event::{Action, Moment, Server};
 
 use super::member::{Life, Member};
-use super::{Book, Group, Kind};
+use super::{Group, Kind};
 
 impl Group {
     pub(super) fn tend(&mut self) {
-        self.load_again();
+        self.actions.extend(self.book.read_again(self.now));
         self.end_rogue();
         for (server, to) in self.astray_commands() {
             self.command(server, to);
@@ -27,22 +27,16 @@ impl Group {
     /// When `handle` is to be called with [`super::Event::Ticked`] at the latest.
     pub fn next_timeout(&self) -> Moment {
         let mut times = vec![self.now.after(Duration::from_secs(1))];
-        for member in self.members.values() {
-            if let Some(life) = &member.life {
-                times.extend(self.ping_due(life));
-                times.extend(self.ask_due(life));
-                times.extend((life.command.is_none() && life.command_after > self.now).then_some(life.command_after));
-            }
+        for life in self.members.lives() {
+            times.extend(self.ping_due(life));
+            times.extend(self.ask_due(life));
+            times.extend((life.command.is_none() && life.command_after > self.now).then_some(life.command_after));
         }
         times.extend(self.phase_limit().map(|limit| self.since.after(limit)));
-        times.extend(self.planned.as_ref().map(|planned| planned.until));
+        times.extend(self.restart.until());
         times.push(self.vouch.after);
-        if let Book::Unreadable { again: Some(again), .. } = self.book {
-            times.push(again);
-        }
-        // Never in the past: a limit that has passed without effect must not spin.
-        let soonest = times.into_iter().filter(|time| *time > self.now).min();
-        soonest.unwrap_or(self.now).max(self.now.after(Duration::from_millis(1)))
+        times.extend(self.book.again());
+        self.now.first_of(times)
     }
 
     fn phase_limit(&self) -> Option<Duration> {
@@ -61,18 +55,9 @@ impl Group {
         self.change.as_ref().map(|change| change.kind)
     }
 
-    fn load_again(&mut self) {
-        if let Book::Unreadable { again, .. } = &mut self.book
-            && again.is_some_and(|again| again <= self.now)
-        {
-            *again = None;
-            self.actions.push(Action::Load);
-        }
-    }
-
     fn end_rogue(&mut self) {
         let Some(rogue) = self.rogue() else { return };
-        let killed = self.members.get(&rogue.index).and_then(|m| m.life.as_ref()).and_then(|life| life.killed);
+        let killed = self.members.life(rogue.index).and_then(|life| life.killed);
         if killed.is_none_or(|at| self.now.since(at) >= self.config.retry) {
             self.note(format!("{} accepts writes though it is not the master: it is ended", self.name(rogue.index)));
             self.kill(rogue);
@@ -95,10 +80,7 @@ impl Group {
             return Vec::new();
         }
         let Some(reign) = &self.reign else { return Vec::new() };
-        let free = |server: &Server| {
-            let life = self.members.get(&server.index).and_then(|member| member.life.as_ref());
-            life.is_some_and(|life| life.free(self.now))
-        };
+        let free = |server: &Server| self.members.life(server.index).is_some_and(|life| life.free(self.now));
         let astray = self.astray().into_iter().filter(|server| free(server) && !self.wants_copy(*server));
         astray.map(|server| (server, RoleChange::Follow(reign.addr))).collect()
     }
@@ -108,8 +90,7 @@ impl Group {
     fn probe(&mut self) {
         let mut pings = Vec::new();
         let mut asks = Vec::new();
-        for member in self.members.values() {
-            let Some(life) = &member.life else { continue };
+        for life in self.members.lives() {
             if self.ping_due(life).is_some_and(|due| due <= self.now) {
                 pings.push(life.server);
             }
@@ -164,7 +145,7 @@ impl Group {
             Gathering | Gating | Fencing | Electing | Promoting | Stalled => config.ask_soon,
             Steady | Suspect | Repointing if master && self.awaits_first_write() => config.ask_at_once,
             // Whether a slave is in step shows in comparison with the master.
-            Steady | Suspect | Repointing if self.wish.is_some() || self.anybody_late() || self.doubtful() => {
+            Steady | Suspect | Repointing if self.wish.is_asked() || self.anybody_late() || self.doubtful() => {
                 config.ask_soon
             }
             Steady | Suspect | Repointing => config.ask_every,
@@ -179,17 +160,17 @@ impl Group {
 
     fn anybody_late(&self) -> bool {
         let master = self.reign.as_ref().map(|reign| reign.server);
-        let lives = self.members.values().filter_map(|member| member.life.as_ref());
+        let lives = self.members.lives();
         lives
             .filter(|life| Some(life.server) != master && life.misses == 0 && !life.copies())
             .any(|life| !life.follows())
     }
 
-    /// Without an open master a wish that could not be fulfilled in time is refused as well:
-    /// whoever asked waits for an answer.
+    /// Without an open master that answers, a wish that could not be fulfilled in time is refused as
+    /// well: whoever asked waits for an answer. A switchover on its way has limits of its own.
     fn refuse_wish(&mut self) {
-        let late = self.wish.as_ref().is_some_and(|wish| wish.until <= self.now);
-        if late && matches!(self.phase, Gathering | Stalled) {
+        let switching = matches!(self.kind_of_change(), Some(Kind::Handover(_)));
+        if self.wish.is_late(self.now) && !switching && !matches!(self.phase, Steady | Repointing) {
             let why = self.reason.clone().unwrap_or_else(|| "no master is open".to_owned());
             self.answer_wish(Err(why));
         }
@@ -202,11 +183,9 @@ impl Group {
         if self.phase == Gathering && master.is_some_and(|master| self.restarting(master)) {
             self.gate();
         }
-        let gated = self.front.gated && self.front.done >= self.front.order;
-        let Some(planned) = self.planned.as_mut().filter(|planned| !planned.released) else { return };
-        if master != Some(planned.server.index) || gated || self.phase == Stalled {
-            planned.released = true;
-            self.actions.push(Action::ReleaseRestart(planned.server.index));
+        let leads = self.restart.waits().is_some_and(|(server, _)| master == Some(server.index));
+        if !leads || self.front.is_shut() || self.phase == Stalled {
+            self.actions.extend(self.restart.release());
         }
     }
 }

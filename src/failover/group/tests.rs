@@ -1,6 +1,7 @@
 //! One walk per story; the many stories at once are in `tests/scenarios`.
 
 mod guard;
+mod handover;
 mod lag;
 mod vouch;
 
@@ -37,11 +38,27 @@ fn slave(link_up: bool) -> MemberReport {
     MemberReport { writable: false, upstream: Some(addr(0)), link_up, was_linked: true, ..master() }
 }
 
+/// How a story begins.
 impl Stage {
+    /// A daemon that has seen so many members and read nothing yet.
+    fn of(members: u32) -> Self {
+        Self::with(Config::new("db"), (0..members).map(seat).collect())
+    }
+
+    fn with(config: Config, seats: Vec<Seat>) -> Self {
+        let mut stage = Self { group: Group::new(config), now: 0 };
+        stage.tell(Event::Observed(seats));
+        stage
+    }
+
+    /// The disk names `db.0` under epoch 1.
+    fn named(mut self) -> Self {
+        self.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+        self
+    }
+
     fn steady() -> Self {
-        let mut stage = Self { group: Group::new(Config::new("db")), now: 0 };
-        stage.tell(Event::Observed(vec![seat(0), seat(1)]));
-        stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+        let mut stage = Self::of(2).named();
         stage.report(0, master());
         stage.report(1, slave(true));
         stage.front_obeys();
@@ -49,11 +66,30 @@ impl Stage {
         stage
     }
 
-    fn tell(&mut self, event: Event) -> Vec<Action> {
+    /// With `db.2`, another slave in step.
+    fn and_another(mut self) -> Self {
+        self.tell(Event::Observed((0..3).map(seat).collect()));
+        self.report(2, slave(true));
+        self
+    }
+}
+
+/// How it goes on.
+impl Stage {
+    fn now(&self) -> Moment {
+        Moment(Duration::from_millis(self.now))
+    }
+
+    /// The disk does not answer.
+    fn told(&mut self, event: Event) -> Vec<Action> {
         self.now += 1;
-        let now = Moment(Duration::from_millis(self.now));
-        let mut actions = self.group.handle(now, event);
-        // The disk takes every word in at once.
+        self.group.handle(self.now(), event)
+    }
+
+    /// The disk takes every word in at once.
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        let mut actions = self.told(event);
+        let now = self.now();
         while let Some(at) = actions.iter().position(|action| matches!(action, Action::Vouch { .. })) {
             let Action::Vouch { epoch, on } = actions.remove(at) else { unreachable!("it was just found") };
             actions.extend(self.group.handle(now, Event::VouchKept { epoch, on, result: Ok(()) }));
@@ -63,13 +99,29 @@ impl Stage {
     }
 
     fn report(&mut self, index: u32, report: MemberReport) -> Vec<Action> {
-        let asked = Moment(Duration::from_millis(self.now));
+        let asked = self.now();
         self.tell(Event::Reported { server: server(index), asked, report })
     }
 
     fn front_obeys(&mut self) -> Vec<Action> {
-        let order = self.group.front.order;
+        let order = self.group.front.order();
         self.tell(Event::FrontMoved(order))
+    }
+
+    /// The member has done what it was told, and is now like this.
+    fn obeys(&mut self, index: u32, change: RoleChange, report: MemberReport) -> Vec<Action> {
+        self.tell(Event::Commanded { server: server(index), change, result: Ok(report) })
+    }
+
+    /// The epoch is on the disk.
+    fn commits(&mut self, number: u64, master: u32) -> Vec<Action> {
+        self.tell(Event::Committed(Epoch { number, master }, Ok(())))
+    }
+
+    /// And the front lets nobody through.
+    fn master_dies(&mut self) {
+        self.tell(Event::Died(server(0)));
+        self.front_obeys();
     }
 }
 
@@ -83,10 +135,10 @@ fn a_death_walks_the_whole_way_in_the_safe_order() {
     assert_eq!(stage.group.phase(), Phase::Draining, "the link of db.1 is not yet known to be down");
     let epoch = Epoch { number: 2, master: 1 };
     assert_eq!(stage.report(1, slave(false)), [Action::Commit(epoch)]);
-    let promote = stage.tell(Event::Committed(epoch, Ok(())));
+    let promote = stage.commits(2, 1);
     assert_eq!(promote, [Action::Command { server: server(1), change: RoleChange::Promote }]);
-    let promoted = Event::Commanded { server: server(1), change: RoleChange::Promote, result: Ok(master()) };
-    assert!(matches!(stage.tell(promoted).as_slice(), [Action::Open { epoch: 2, .. }]));
+    let opened = stage.obeys(1, RoleChange::Promote, master());
+    assert!(matches!(opened.as_slice(), [Action::Open { epoch: 2, .. }]));
     let recorded = stage.front_obeys();
     assert!(matches!(recorded.as_slice(), [Action::Record(account)] if account.new_master == 1), "{recorded:?}");
     assert!(stage.group.status().settled);
@@ -152,8 +204,7 @@ fn a_late_look_does_not_bring_the_dead_back() {
 
 #[test]
 fn a_store_that_cannot_be_read_promotes_nobody() {
-    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
-    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+    let mut stage = Stage::of(2);
     stage.report(0, MemberReport::default());
     stage.report(1, MemberReport::default());
     let refused = stage.tell(Event::Loaded(Err("cannot use the store".to_owned())));
@@ -174,9 +225,7 @@ fn a_restart_of_a_member_that_does_not_run_begins_at_once() {
 
 #[test]
 fn a_restart_of_the_master_waits_for_the_gate_in_the_first_gathering_too() {
-    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
-    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
-    stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+    let mut stage = Stage::of(2).named();
     assert_eq!(stage.group.phase(), Phase::Gathering);
     assert!(matches!(stage.tell(Event::RestartPlanned(0)).as_slice(), [Action::Gate { .. }]));
     assert_eq!(stage.front_obeys(), [Action::ReleaseRestart(0)]);
@@ -204,8 +253,7 @@ fn a_plan_that_ends_before_it_was_allowed_lets_go() {
 
 #[test]
 fn a_stalled_group_says_which_command_decides_and_refuses_a_wish_that_does_not() {
-    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
-    stage.tell(Event::Observed(vec![seat(0), seat(1)]));
+    let mut stage = Stage::of(2);
     stage.report(0, MemberReport::default());
     stage.report(1, slave(false));
     stage.tell(Event::Loaded(Ok(None)));
@@ -232,9 +280,7 @@ fn timers_never_lie_in_the_past() {
 /// Its volume was lost, and which slave's data is to count only a person can say.
 #[test]
 fn a_group_whose_master_came_back_empty_takes_the_word_that_it_asks_for() {
-    let mut stage = Stage { group: Group::new(Config::new("db")), now: 0 };
-    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
-    stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+    let mut stage = Stage::of(3).named();
     stage.report(1, slave(false));
     stage.report(2, slave(false));
     stage.report(0, MemberReport { blank: true, empty: true, ..MemberReport::default() });

@@ -6,10 +6,12 @@
 //! back *before* writes may be on the master alone: before a guard is given up, and before a
 //! master that was started again is promoted. Without the word nobody succeeds the master.
 
+use std::collections::BTreeSet;
+
 use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
 use crate::failover::event::{Action, Moment, Server};
 
-use super::member::Member;
+use super::member::{Life, Member};
 use super::{Group, Reign};
 
 /// The word on the disk, as far as it is known.
@@ -107,7 +109,7 @@ impl Group {
     }
 
     fn deserved(&self, reign: &Reign, already: bool) -> bool {
-        if self.members.get(&reign.server.index).and_then(Member::report).is_none() {
+        if self.members.report(reign.server.index).is_none() {
             return already;
         }
         if !self.waits() {
@@ -121,7 +123,19 @@ impl Group {
             self.guards(member, true) && self.guards(member, false) && position >= reign.whole && reign.whole.is_some()
         };
         // Given up only together with the guard, which comes here first.
-        already || (self.phase != Repointing && self.others().any(whole))
+        let witnessed = reign.gone.is_empty();
+        already || (self.phase != Repointing && witnessed && self.others().any(whole))
+    }
+
+    /// Members that are to leave and may alone have what was acknowledged: without them the disk
+    /// would vouch for slaves that lack it. The word is taken back if nobody else comes into step.
+    pub(super) fn bound(&self) -> BTreeSet<u32> {
+        let pledged = self.reign.as_ref().is_some_and(|reign| self.waits() && self.pledged(reign.epoch));
+        let follows = |member: &Member| !member.leaving && member.life.as_ref().is_some_and(Life::follows);
+        if !pledged || self.others().any(follows) {
+            return BTreeSet::new();
+        }
+        self.others().filter(|member| member.leaving).map(|member| member.index).collect()
     }
 
     /// Whether writes wait for a slave here, or are meant to.
@@ -133,7 +147,7 @@ impl Group {
     /// Whether what the open master was asked for at that moment came after its writes had begun
     /// to wait. The server tells both at once; the front says when it has carried an order out.
     fn waited(&self, asked: Moment) -> bool {
-        let heeded = self.front.done >= self.front.order && asked >= self.front.moved;
+        let heeded = self.front.obeyed() && asked >= self.front.moved();
         self.guarded() == Some(true) && (heeded || !self.config.guards_at_front)
     }
 
@@ -162,7 +176,7 @@ impl Group {
     /// Processes that may have told the open master that they have a write.
     pub(super) fn witnesses(&self) -> Vec<Server> {
         let master = self.reign.as_ref().map(|reign| reign.server);
-        let lives = self.members.values().filter_map(|member| member.life.as_ref());
+        let lives = self.members.lives();
         lives.filter(|life| life.told && Some(life.server) != master).map(|life| life.server).collect()
     }
 
@@ -178,7 +192,7 @@ impl Group {
     /// heard after the master's end, and so is known to have had no more than that.
     pub(super) fn departing(&self, server: Server) -> Option<u64> {
         let ended = self.reign.as_ref()?.ended?;
-        let life = self.members.get(&server.index)?.life.as_ref().filter(|life| life.server == server)?;
+        let life = self.members.life(server.index).filter(|life| life.server == server)?;
         let report = life.report.as_ref().filter(|report| !report.link_up && life.report_asked >= ended)?;
         Some(report.position)
     }
@@ -194,7 +208,7 @@ impl Group {
 
     /// The open master's position, asked for at that moment, covers what was acknowledged before.
     pub(super) fn cover(&mut self, server: Server, asked: Moment) {
-        let position = self.members.get(&server.index).and_then(Member::report).map(|report| report.position);
+        let position = self.members.report(server.index).map(|report| report.position);
         let waited = self.waited(asked);
         let Some(reign) = self.reign.as_mut().filter(|reign| reign.server == server) else { return };
         reign.gone.retain(|(_, since)| *since > asked);

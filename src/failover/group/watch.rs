@@ -2,7 +2,7 @@
 
 use crate::failover::edges::Phase::{self, *};
 use crate::failover::elect;
-use crate::failover::event::{Action, Moment, Server};
+use crate::failover::event::{Moment, Server};
 
 use super::{Change, Group, Kind};
 
@@ -11,7 +11,7 @@ impl Group {
         let Some(server) = self.reign.as_ref().map(|reign| reign.server) else {
             return Some(Gathering);
         };
-        if self.planned.as_ref().is_some_and(|planned| planned.server == server) {
+        if self.restart.server() == Some(server) {
             self.change = None;
             return Some(Gathering);
         }
@@ -22,7 +22,7 @@ impl Group {
             self.change = None;
             return Some(Gathering);
         }
-        let life = self.members.get(&server.index)?.life.as_ref()?;
+        let life = self.members.life(server.index)?;
         match (self.phase, life.misses + life.busy > 0) {
             (Suspect, false) => Some(Steady),
             (Suspect, true) => self.suspect(server),
@@ -40,7 +40,7 @@ impl Group {
 
     /// Somebody else made the open master a slave.
     pub(super) fn demoted(&self, server: Server) -> bool {
-        let life = self.members.get(&server.index).and_then(|member| member.life.as_ref());
+        let life = self.members.life(server.index);
         let opened = self.reign.as_ref().map(|reign| reign.opened).unwrap_or_default();
         life.is_some_and(|life| {
             life.report_asked > opened && life.report.as_ref().is_some_and(|report| !report.writable)
@@ -48,7 +48,7 @@ impl Group {
     }
 
     pub(super) fn suspect(&mut self, server: Server) -> Option<Phase> {
-        let life = self.members.get(&server.index)?.life.as_ref()?;
+        let life = self.members.life(server.index)?;
         let silence = self.now.since(life.heard.unwrap_or(life.since)).as_millis();
         let cause = if life.refused { "connection refused".to_owned() } else { format!("no answer for {silence} ms") };
         if self.replaceable(server) {
@@ -74,8 +74,8 @@ impl Group {
     /// A switchover that was asked for, or that a member's leaving needs.
     pub(super) fn wishes(&mut self) -> Option<Phase> {
         let master = self.reign.as_ref()?.server.index;
-        let leaving = self.members.get(&master).is_some_and(|member| member.leaving);
-        let wanted = self.wish.as_ref().map(|wish| wish.to);
+        let leaving = self.members.get(master).is_some_and(|member| member.leaving);
+        let wanted = self.wish.wanted();
         if wanted == Some(Some(master)) {
             self.answer_wish(Ok(master));
             return None;
@@ -86,16 +86,17 @@ impl Group {
         let others = self.standings_but(master, Moment::default());
         match elect::successor(&self.basis()?, &others, wanted.flatten()) {
             Ok(choice) => {
-                let cause = format!("planned switchover to {}", self.name(choice.index));
+                let to = self.server(choice.index)?;
+                let cause = format!("planned switchover to {}", self.name(to.index));
                 self.reason = Some(cause.clone());
-                self.change = Some(Change::new(Kind::Handover(choice.index), cause, master, None, self.now));
+                self.change = Some(Change::new(Kind::Handover(to), cause, master, None, self.now));
                 Some(Gating)
             }
             Err(why) => {
                 if leaving {
                     self.reason = Some(format!("{} is to leave, but {why}", self.name(master)));
                 }
-                if self.wish.as_ref().is_some_and(|wish| wish.until <= self.now) {
+                if self.wish.is_late(self.now) {
                     self.answer_wish(Err(why));
                 }
                 None
@@ -104,17 +105,13 @@ impl Group {
     }
 
     pub(super) fn answer_wish(&mut self, outcome: Result<u32, String>) {
-        if self.wish.take().is_some() {
-            self.actions.push(Action::AnswerSwitchover(outcome));
-        }
+        self.actions.extend(self.wish.answer(outcome));
     }
 
     pub(super) fn repointing(&mut self) -> Option<Phase> {
-        let acknowledged = self.front.done >= self.front.order;
-        if acknowledged && let Some(account) = self.account.as_mut().filter(|account| !account.stored) {
-            account.stored = true;
-            account.facts.opened = self.now;
-            self.actions.push(Action::Record(account.facts.clone()));
+        let acknowledged = self.front.obeyed();
+        if acknowledged {
+            self.actions.extend(self.accounts.store(self.now));
         }
         let late = self.now.since(self.since) >= self.config.repoint_limit;
         (acknowledged && (late || self.astray().is_empty())).then_some(Steady)

@@ -30,7 +30,10 @@ impl Simulator {
     fn remove_unwanted(&mut self) {
         let Some(status) = self.group.as_ref().map(Group::status).filter(|status| status.settled) else { return };
         let master = status.epoch.map(|epoch| epoch.master as usize);
-        let going = |(index, member): &(usize, &Member)| !member.wanted && member.present && Some(*index) != master;
+        let going = |(index, member): &(usize, &Member)| {
+            let free = Some(*index) != master && !status.bound.contains(&(*index as u32));
+            !member.wanted && member.present && free
+        };
         let Some(index) = self.members.iter().enumerate().find(going).map(|(index, _)| index) else { return };
         self.die(index, "it is removed");
         let member = &mut self.members[index];

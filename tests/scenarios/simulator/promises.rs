@@ -178,7 +178,7 @@ impl Simulator {
     }
 
     /// What is not as it should be in the end.
-    pub(super) fn unrest(&self) -> Option<String> {
+    pub fn unrest(&self) -> Option<String> {
         let status = self.group.as_ref().map(Group::status)?;
         let stalled = status.phase == "stalled" && status.reason.is_some();
         if self.outcome.broken.is_some() || (self.promises.bereft && stalled) {

@@ -74,6 +74,16 @@ impl Simulator {
         self.start(index);
     }
 
+    /// It is scaled away.
+    pub fn leave(&mut self, index: usize) {
+        self.scale(index, false);
+    }
+
+    /// It was scaled away, and its container is gone.
+    pub fn left(&self, index: usize) -> bool {
+        !self.members[index].present
+    }
+
     pub fn hang(&mut self, index: usize, ms: u64) {
         self.freeze(index, ms);
     }

@@ -16,8 +16,7 @@ impl Stage {
     fn guarded() -> Self {
         let mut stage = Self::steady();
         assert_eq!(stage.report(0, guarded(false)), [command(0, RoleChange::Guard(true))]);
-        let change = RoleChange::Guard(true);
-        assert_eq!(stage.tell(Event::Commanded { server: server(0), change, result: Ok(guarded(true)) }), []);
+        assert_eq!(stage.obeys(0, RoleChange::Guard(true), guarded(true)), []);
         stage
     }
 }
@@ -33,8 +32,7 @@ fn writes_wait_for_a_slave_that_is_in_step() {
 fn the_death_of_the_last_slave_ends_the_wait_at_once_and_is_told() {
     let mut stage = Stage::guarded();
     assert_eq!(stage.tell(Event::Died(server(1))), [command(0, RoleChange::Guard(false))]);
-    let change = RoleChange::Guard(false);
-    stage.tell(Event::Commanded { server: server(0), change, result: Ok(guarded(false)) });
+    stage.obeys(0, RoleChange::Guard(false), guarded(false));
     assert!(stage.group.status().reason.unwrap().starts_with("degraded"));
     assert!(stage.group.status().settled, "the master serves");
 }
@@ -93,35 +91,26 @@ fn a_master_that_handed_over_is_never_told_to_accept_writes_again() {
     let mut told = stage.tell(Event::SwitchoverAsked(Some(1)));
     told.extend(stage.front_obeys());
     assert!(told.contains(&command(0, RoleChange::PauseWrites)), "{told:?}");
-    let paused = Event::Commanded { server: server(0), change: RoleChange::PauseWrites, result: Ok(master()) };
-    told.extend(stage.tell(paused));
+    told.extend(stage.obeys(0, RoleChange::PauseWrites, master()));
     stage.now += 1;
     told.extend(stage.report(0, master()));
     told.extend(stage.report(1, slave(true)));
     let demoted = MemberReport { upstream: Some(addr(1)), ..slave(false) };
-    let change = RoleChange::Follow(addr(1));
-    told.extend(stage.tell(Event::Commanded { server: server(0), change, result: Ok(demoted) }));
-    let epoch = Epoch { number: 2, master: 1 };
-    told.extend(stage.tell(Event::Committed(epoch, Ok(()))));
-    let promoted = Event::Commanded { server: server(1), change: RoleChange::Promote, result: Ok(master()) };
-    told.extend(stage.tell(promoted));
+    told.extend(stage.obeys(0, RoleChange::Follow(addr(1)), demoted));
+    told.extend(stage.commits(2, 1));
+    told.extend(stage.obeys(1, RoleChange::Promote, master()));
     assert_eq!(stage.group.phase(), Phase::Repointing, "{told:?}");
     assert!(!told.contains(&command(0, RoleChange::ResumeWrites)), "{told:?}");
 }
 
 #[test]
 fn after_a_promotion_writes_wait_for_the_other_slave_before_it_is_linked() {
-    let mut stage = Stage::guarded();
-    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
-    stage.report(2, slave(true));
-    stage.tell(Event::Died(server(0)));
-    stage.front_obeys();
+    let mut stage = Stage::guarded().and_another();
+    stage.master_dies();
     stage.report(1, slave(false));
     stage.report(2, slave(false));
-    let epoch = Epoch { number: 2, master: 1 };
-    stage.tell(Event::Committed(epoch, Ok(())));
-    let result = Ok(guarded(false));
-    let opened = stage.tell(Event::Commanded { server: server(1), change: RoleChange::Promote, result });
+    stage.commits(2, 1);
+    let opened = stage.obeys(1, RoleChange::Promote, guarded(false));
     assert!(opened.contains(&command(1, RoleChange::Guard(true))), "{opened:?}");
     assert!(opened.contains(&command(2, RoleChange::Follow(addr(1)))), "{opened:?}");
 }
@@ -143,19 +132,16 @@ fn a_master_that_cannot_be_demoted_hands_over_by_ending() {
     stage.tell(Event::SwitchoverAsked(Some(1)));
     stage.front_obeys();
     let paused = MemberReport { writable: false, ..master() };
-    let change = RoleChange::PauseWrites;
-    stage.tell(Event::Commanded { server: server(0), change, result: Ok(paused.clone()) });
+    stage.obeys(0, RoleChange::PauseWrites, paused.clone());
     stage.now += 1;
     stage.report(0, paused.clone());
     let told = stage.report(1, slave(true));
     assert_eq!(told, [command(0, RoleChange::Follow(addr(1)))]);
     stage.report(0, paused);
     assert_eq!(stage.group.phase(), Phase::Fencing, "its word that it is paused is no fence");
-    let epoch = Epoch { number: 2, master: 1 };
-    assert_eq!(stage.tell(Event::Died(server(0))), [Action::Commit(epoch)]);
-    assert_eq!(stage.tell(Event::Committed(epoch, Ok(()))), [command(1, RoleChange::Promote)]);
-    let change = RoleChange::Promote;
-    stage.tell(Event::Commanded { server: server(1), change, result: Ok(master()) });
+    assert_eq!(stage.tell(Event::Died(server(0))), [Action::Commit(Epoch { number: 2, master: 1 })]);
+    assert_eq!(stage.commits(2, 1), [command(1, RoleChange::Promote)]);
+    stage.obeys(1, RoleChange::Promote, master());
     let recorded = stage.front_obeys();
     assert!(
         matches!(&recorded[..], [Action::Record(account), ..] if account.cause.contains("planned")),
@@ -181,13 +167,14 @@ fn acks(actions: &[Action]) -> Vec<u32> {
     actions.iter().filter_map(acks).collect()
 }
 
+fn waiting() -> Config {
+    Config { guards_at_front: true, ..Config::new("db") }
+}
+
 impl Stage {
     /// Of a server that does not wait by itself.
     fn at_front() -> Self {
-        let config = Config { guards_at_front: true, ..Config::new("db") };
-        let mut stage = Self { group: Group::new(config), now: 0 };
-        stage.tell(Event::Observed(vec![seat(0), seat(1)]));
-        stage.tell(Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
+        let mut stage = Self::with(waiting(), vec![seat(0), seat(1)]).named();
         let opened = stage.report(0, master());
         assert_eq!(acks(&opened), [0], "nobody is known to follow: {opened:?}");
         stage.front_obeys();
@@ -217,27 +204,20 @@ fn the_front_waits_for_a_slave_and_no_longer_when_it_is_gone() {
 
 #[test]
 fn a_new_master_s_writes_wait_for_the_slave_that_was_in_step_with_the_old_one() {
-    let mut stage = Stage::at_front();
-    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
-    stage.report(2, slave(true));
-    stage.tell(Event::Died(server(0)));
-    stage.front_obeys();
+    let mut stage = Stage::at_front().and_another();
+    stage.master_dies();
     stage.report(1, slave(false));
     stage.report(2, slave(false));
-    stage.tell(Event::Committed(Epoch { number: 2, master: 1 }, Ok(())));
-    let change = RoleChange::Promote;
-    let opened = stage.tell(Event::Commanded { server: server(1), change, result: Ok(master()) });
+    stage.commits(2, 1);
+    let opened = stage.obeys(1, RoleChange::Promote, master());
     assert_eq!(acks(&opened), [1], "{opened:?}");
 }
 
 /// It may be the only one that has the last acknowledged write.
 #[test]
 fn an_election_waits_for_the_voice_of_a_slave_that_was_in_step() {
-    let mut stage = Stage::at_front();
-    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
-    stage.report(2, slave(true));
-    stage.tell(Event::Died(server(0)));
-    stage.front_obeys();
+    let mut stage = Stage::at_front().and_another();
+    stage.master_dies();
     stage.report(1, slave(false));
     stage.now += 400;
     stage.tell(Event::Ticked);
@@ -249,11 +229,8 @@ fn an_election_waits_for_the_voice_of_a_slave_that_was_in_step() {
 
 #[test]
 fn without_that_voice_the_old_master_goes_on() {
-    let mut stage = Stage::at_front();
-    stage.tell(Event::Observed(vec![seat(0), seat(1), seat(2)]));
-    stage.report(2, slave(true));
-    stage.tell(Event::Died(server(0)));
-    stage.front_obeys();
+    let mut stage = Stage::at_front().and_another();
+    stage.master_dies();
     stage.report(1, slave(false));
     stage.now += 1_000;
     stage.tell(Event::Ticked);
@@ -261,7 +238,7 @@ fn without_that_voice_the_old_master_goes_on() {
     let reason = stage.group.status().reason.unwrap();
     assert!(reason.contains("db.2 does not answer, and may alone have the last acknowledged writes"), "{reason}");
     stage.tell(Event::Observed(vec![Seat { incarnation: Some(9), ..seat(0) }, seat(1), seat(2)]));
-    let asked = Moment(Duration::from_millis(stage.now));
+    let asked = stage.now();
     let report = MemberReport { upstream: None, ..slave(false) };
     let again = stage.tell(Event::Reported { server: Server { index: 0, incarnation: 9 }, asked, report });
     assert!(again.contains(&Action::Commit(Epoch { number: 2, master: 0 })), "{again:?}");
@@ -274,8 +251,7 @@ fn a_master_that_writes_were_on_alone_is_waited_for() {
     stage.tell(Event::Died(server(1)));
     stage.front_obeys();
     assert!(stage.group.status().reason.unwrap().starts_with("degraded"));
-    stage.tell(Event::Died(server(0)));
-    stage.front_obeys();
+    stage.master_dies();
     stage.report(2, slave(false));
     stage.now += 1_000;
     stage.tell(Event::Ticked);
@@ -287,15 +263,13 @@ fn a_master_that_writes_were_on_alone_is_waited_for() {
 /// Nothing is known of the slave: but the disk vouches for it, so that writes go on waiting.
 #[test]
 fn a_new_daemon_opens_no_master_alone_before_the_word_is_back() {
-    let config = Config { guards_at_front: true, ..Config::new("db") };
-    let mut group = Group::new(config);
-    group.handle(Moment::default(), Event::Observed(vec![seat(0), seat(1)]));
-    group.handle(Moment::default(), Event::Vouched(Some(1)));
-    group.handle(Moment::default(), Event::Loaded(Ok(Some(Epoch { number: 1, master: 0 }))));
-    let opened = Event::Reported { server: server(0), asked: Moment::default(), report: master() };
-    let told = group.handle(Moment::default(), opened);
+    let mut stage = Stage::with(waiting(), vec![seat(0), seat(1)]);
+    stage.tell(Event::Vouched(Some(1)));
+    let mut stage = stage.named();
+    let (asked, report) = (stage.now(), master());
+    let told = stage.told(Event::Reported { server: server(0), asked, report });
     assert_eq!(acks(&told), [1], "{told:?}");
     assert!(told.contains(&Action::Vouch { epoch: 1, on: false }), "{told:?}");
-    let told = group.handle(Moment::default(), Event::VouchKept { epoch: 1, on: false, result: Ok(()) });
+    let told = stage.told(Event::VouchKept { epoch: 1, on: false, result: Ok(()) });
     assert_eq!(acks(&told), [0], "{told:?}");
 }

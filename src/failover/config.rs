@@ -91,4 +91,9 @@ impl Config {
             demotes_live: true,
         }
     }
+
+    /// As a member is called everywhere: `db.0`.
+    pub fn name(&self, index: u32) -> String {
+        format!("{}.{index}", self.service)
+    }
 }
