@@ -260,6 +260,7 @@ mod tests {
             state: "up".into(),
             revision: Some("rsync-1353777298695".into()),
             holds: vec!["www.3 waits until www.2 answers".into()],
+            failed_requests: 0,
         };
         insta::assert_snapshot!(application(&app), @r"
         === ramen

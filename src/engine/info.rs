@@ -45,6 +45,7 @@ impl Engine {
             up: record.up,
             services: services.into_iter().collect::<Result<_>>()?,
             holds: app.status.borrow().holds.clone(),
+            failed_requests: self.inner().traffic.refusals(&app.name),
         })
     }
 

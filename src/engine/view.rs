@@ -18,6 +18,9 @@ pub struct AppView {
     pub services: Vec<ServiceView>,
     /// What the reconciler waits for, one sentence each.
     pub holds: Vec<String>,
+    /// Requests that the proxy itself answered with an error of the 5xx class, since the daemon
+    /// was started.
+    pub failed_requests: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -9,6 +9,10 @@ pub struct ProxyConfig {
     /// How long an instance may be silent before its answer begins: 504 after that. Time in
     /// which a piece of the request's body went by does not count.
     pub request_timeout: Duration,
+    /// How long an HTTP client may take until the head of its next request is complete, from
+    /// connecting or from its last answer on: its connection is closed after that. A request that
+    /// is being answered and a WebSocket may take any time.
+    pub client_idle: Duration,
     /// How long a connection to an instance or a master may take.
     pub connect_timeout: Duration,
     /// How long a request waits for an instance where there is none, before the 503.
@@ -30,6 +34,7 @@ impl Default for ProxyConfig {
         Self {
             threads: 0,
             request_timeout: Duration::from_secs(60),
+            client_idle: Duration::from_secs(75),
             connect_timeout: Duration::from_secs(2),
             http_park: Duration::ZERO,
             awaited_park: Duration::from_secs(10),

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Duration, timeout};
 
@@ -40,7 +40,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request| async { Ok::<_, Infallible>(answer(&worker, &visit, request).await) });
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    let mut http = http1::Builder::new();
+    // Set with each wait for a request, so that it bounds the time between two as well.
+    http.timer(TokioTimer::new()).header_read_timeout(worker.shared.config.client_idle);
+    let served = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     if let Err(error) = served {
         tracing::trace!(peer = %visit.client.peer, %error, "client connection broke");
     }

@@ -112,7 +112,8 @@ fn saved_files_go_live_and_broken_ones_do_not() {
     let requirements = code.path().join("requirements.txt");
     fs::write(&requirements, fs::read_to_string(&requirements).unwrap() + "# nothing more\n").unwrap();
     watch.line("requirements.txt changed: building");
-    watch.line("requirements.txt changed: deployed on 2 instances in ");
+    let line = watch.line("requirements.txt changed: deployed on 2 instances in ");
+    assert!(line.ends_with(" 0 failed requests"), "{line}");
     assert_all_are(&platform, "mended");
 
     // `connect` writes here; what no instance takes is pushed.

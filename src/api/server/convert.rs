@@ -18,6 +18,7 @@ pub(super) fn application(view: AppView) -> types::Application {
         state: if view.up { "up" } else { "down" }.to_owned(),
         revision: view.revision,
         holds: view.holds,
+        failed_requests: view.failed_requests,
         services: view.services.into_iter().map(service).collect(),
     }
 }

@@ -24,6 +24,10 @@ pub struct Application {
     /// What the platform waits for, one sentence each.
     #[serde(default)]
     pub holds: Vec<String>,
+    /// Requests that were answered with an error of the 5xx class by the platform and not by an
+    /// instance, since the daemon was started.
+    #[serde(default)]
+    pub failed_requests: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -35,12 +35,15 @@ pub enum Outcome {
     /// It did not start; the previous code serves, and the change is sent again with the next one.
     Failed { instance: String, output: String, failed_requests: u64 },
     /// It was built and deployed.
-    Deployed { instances: u32 },
+    Deployed { instances: u32, failed_requests: Count },
     /// It was not, and the previous code serves.
-    NotDeployed { error: String },
+    NotDeployed { error: String, failed_requests: Count },
     /// It could not be sent.
     NotSent { error: String },
 }
+
+/// Of requests; `None` when the daemon that counted them is gone.
+pub type Count = Option<u64>;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Instance {
@@ -128,7 +131,9 @@ impl Report {
                 format!("{} in {ms:.0} ms, {}", places(instances), failed(*failed_requests))
             }
             Outcome::Failed { instance, .. } => format!("failed on {instance} after {ms:.0} ms"),
-            Outcome::Deployed { instances } => format!("deployed on {} in {ms:.0} ms", counted(*instances)),
+            Outcome::Deployed { instances, failed_requests } => {
+                format!("deployed on {} in {ms:.0} ms{}", counted(*instances), also(*failed_requests))
+            }
             Outcome::NotDeployed { .. } => format!("not deployed after {ms:.0} ms"),
             Outcome::NotSent { .. } => "not sent".to_owned(),
         }
@@ -143,9 +148,9 @@ impl Report {
                 details.extend(lines(output));
                 details.push(format!("the previous code keeps serving, {}", failed(*failed_requests)));
             }
-            Outcome::NotDeployed { error } => {
+            Outcome::NotDeployed { error, failed_requests } => {
                 details.extend(lines(error));
-                details.push("the previous code keeps serving".to_owned());
+                details.push(format!("the previous code keeps serving{}", also(*failed_requests)));
             }
             Outcome::NotSent { error } => {
                 details.extend(lines(error));
@@ -199,6 +204,11 @@ fn counted(instances: u32) -> String {
 
 fn failed(requests: u64) -> String {
     format!("{requests} failed request{}", if requests == 1 { "" } else { "s" })
+}
+
+/// The same at the end of a sentence.
+fn also(requests: Count) -> String {
+    requests.map(|requests| format!(", {}", failed(requests))).unwrap_or_default()
 }
 
 /// Each text once, with everybody it comes from.

@@ -131,10 +131,15 @@ impl<'s> Session<'s> {
         if !self.way.ctx.json {
             self.way.ctx.ui.at(Tone::Busy, &at, format!("{}: building ({reason})", report::summary(change)));
         }
-        let outcome = match self.push().await {
-            Ok(instances) => Outcome::Deployed { instances },
+        let before = self.failed_requests().await;
+        let pushed = self.push().await;
+        // A count that began again belongs to another daemon.
+        let failed_requests =
+            self.failed_requests().await.zip(before).and_then(|(now, before)| now.checked_sub(before));
+        let outcome = match pushed {
+            Ok(instances) => Outcome::Deployed { instances, failed_requests },
             Err(error) if error.kind == Kind::Unreachable => return Err(error),
-            Err(error) => Outcome::NotDeployed { error: error.message },
+            Err(error) => Outcome::NotDeployed { error: error.message, failed_requests },
         };
         if let Outcome::Deployed { .. } = outcome {
             self.base = self.serving().await?.deployment;
@@ -151,6 +156,12 @@ impl<'s> Session<'s> {
         up::push(tree, app, ctx).await?;
         let services = ctx.client.services(app.as_str()).await?;
         Ok(services.iter().filter(|service| !service.stateful).map(|service| service.instance_count).sum())
+    }
+
+    /// So many requests have failed so far; `None` when nobody says.
+    async fn failed_requests(&self) -> report::Count {
+        let Way { app, ctx, .. } = self.way;
+        ctx.client.app(app.as_str()).await.ok().map(|app| app.failed_requests)
     }
 
     /// What runs, also of a daemon that has to be started again first.

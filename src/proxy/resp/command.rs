@@ -49,7 +49,7 @@ pub(super) fn classify(words: &[Option<&[u8]>], argc: u64) -> Class {
     };
     match name {
         b"client" => client(words, argc),
-        b"multi" | b"exec" | b"discard" if argc != 1 => Class::ShortRead,
+        b"multi" | b"exec" | b"discard" | b"reset" | b"monitor" if argc != 1 => Class::ShortRead,
         _ => named(name),
     }
 }
@@ -310,8 +310,9 @@ mod tests {
 
     /// The server refuses these and stays where it is.
     #[test]
-    fn a_transaction_command_with_words_too_many_changes_nothing() {
-        assert_eq!(class("EXEC now"), Class::ShortRead);
-        assert_eq!(class("MULTI 1"), Class::ShortRead);
+    fn a_command_with_words_too_many_changes_nothing() {
+        for text in ["EXEC now", "MULTI 1", "RESET all", "MONITOR me"] {
+            assert_eq!(class(text), Class::ShortRead, "{text}");
+        }
     }
 }

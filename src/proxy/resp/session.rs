@@ -42,6 +42,8 @@ pub(super) enum Cut {
     Request(&'static str),
     #[error("the server answered {0:?} to WAIT")]
     Wait(String),
+    #[error("the server answered {0:?} to SPUBLISH")]
+    Nudge(String),
     #[error("a reply within a transaction was not expected")]
     Unqueued,
     #[error("a reply came though replies are switched off")]
@@ -62,6 +64,8 @@ enum Expect {
     Queued,
     Multi,
     Reset,
+    /// Ours: see [`Session::nudge`].
+    Nudge,
     /// Ours: the answer to a question.
     Wait,
     /// Ours: no question was needed when the run ended; whether that still holds is seen when
@@ -111,6 +115,10 @@ pub(super) struct Session {
     skips: bool,
     /// What was sent last may wait for other clients.
     blocks: bool,
+    /// Since the last question a write was sent that may be carried out within another client's.
+    woken: bool,
+    /// Channels were asked for: they are listened to, perhaps.
+    listened: bool,
     logged_in: Option<bool>,
     /// What a client is told that cannot be served.
     refused: Option<&'static str>,
@@ -140,6 +148,8 @@ impl Session {
             in_multi: false,
             skips: false,
             blocks: false,
+            woken: false,
+            listened: false,
             logged_in: None,
             refused: None,
             closing: false,
@@ -207,11 +217,22 @@ impl Session {
     }
 
     fn ask(&mut self, acks: Acks) {
+        if std::mem::take(&mut self.woken) {
+            self.nudge();
+        }
         let acks = acks.unwrap_or(1).max(1).to_string();
         let (count, limit) = (acks.len(), WAIT_MS.to_string());
         let question = format!("*3\r\n$4\r\nWAIT\r\n${count}\r\n{acks}\r\n${}\r\n{limit}\r\n", limit.len());
         self.to_server.extend_from_slice(question.as_bytes());
         self.expect(Expect::Wait);
+    }
+
+    /// `WAIT` waits for what this connection wrote last. A write that had waited for another
+    /// client is carried out within that one's and does not count, so that the slave might lack
+    /// it. A message on a channel of nobody goes to the slaves behind it, and does.
+    fn nudge(&mut self) {
+        self.to_server.extend_from_slice(b"*3\r\n$8\r\nSPUBLISH\r\n$15\r\ndotcloud:nobody\r\n$0\r\n\r\n");
+        self.expect(Expect::Nudge);
     }
 
     fn send_mark(&mut self) {
@@ -244,7 +265,7 @@ impl Session {
     fn judge(&mut self, have: u32, acks: Acks) {
         if acks.is_some_and(|acks| have >= acks) {
             self.release();
-        } else if !self.asks() {
+        } else if !self.held.is_empty() && !self.asks() {
             self.ask(acks);
         }
     }

@@ -56,6 +56,7 @@ fn deed(kind: u8, size: usize) -> Vec<u8> {
             words(&["client", "reply", "off"]),
             words(&["SET", "k", &value]),
             words(&["GET", "5"]),
+            words(&["BLPOP", "l", "0"]),
             words(&["CLIENT", "REPLY", "ON"]),
         ]
         .concat(),
@@ -238,6 +239,66 @@ fn a_write_that_was_not_queued_is_not_acknowledged() {
     let mut session = session_with(&[words(&["MULTI"]), words(&["SET", "k", "v"])].concat());
     assert_eq!(session.replies(b"-NOPERM no\r\n+OK\r\n", Some(1)), Err(Cut::Unqueued));
     assert!(!text(&session.to_client).contains("OK"));
+}
+
+#[test]
+fn a_write_that_waited_for_another_client_is_asked_for_behind_a_message() {
+    let blpop = words(&["BLPOP", "l", "0"]);
+    let mut session = session_with(&blpop);
+    let question = [words(&["SPUBLISH", "dotcloud:nobody", ""]), words(&["WAIT", "1", "100"])].concat();
+    assert_eq!(text(&session.to_server), text(&[blpop, question].concat()));
+    assert_eq!(told(&mut session, b"*2\r\n$1\r\nl\r\n$1\r\nv\r\n:0\r\n", Some(1)), "");
+    assert_eq!(told(&mut session, b":1\r\n", Some(1)), "*2\r\n$1\r\nl\r\n$1\r\nv\r\n");
+    let mut session = session_with(&words(&["BLPOP", "l", "0"]));
+    let cut = session.replies(b"*-1\r\n-NOPERM no\r\n", Some(1)).unwrap_err();
+    assert_eq!(cut, Cut::Nudge("-NOPERM no".to_owned()));
+}
+
+/// Also when the server says nothing more after it, or the same to our question.
+#[test]
+fn an_error_acknowledges_nothing_and_is_told_at_once() {
+    let mut session = session_with(&words(&["SET", "k", "v"]));
+    assert_eq!(told(&mut session, b"-BUSY a script\r\n", Some(1)), "-BUSY a script\r\n");
+    assert!(!session.owes());
+    assert_eq!(told(&mut session, b"-BUSY a script\r\n", Some(1)), "");
+    session.to_server.clear();
+    session.inbox.extend_from_slice(&[words(&["SET", "k", "v"]), words(&["SET"])].concat());
+    session.requests(Some(1)).unwrap();
+    assert_eq!(told(&mut session, b"+OK\r\n-ERR wrong number\r\n", Some(1)), "", "in order");
+    assert_eq!(told(&mut session, b":1\r\n", Some(1)), "+OK\r\n-ERR wrong number\r\n");
+}
+
+/// In version 3 a client that listens may do all else, and then return to version 2, in which
+/// a message looks like a reply.
+#[test]
+fn a_listener_that_changes_the_version_is_heard_out_before_it_writes() {
+    let mut session = session_with(&words(&["HELLO", "3", "AUTH", "default", "pw"]));
+    told(&mut session, b"%1\r\n+proto\r\n:3\r\n", Some(1));
+    session.inbox.extend_from_slice(&[words(&["SUBSCRIBE", "a"]), words(&["GET", "k"])].concat());
+    session.requests(Some(1)).unwrap();
+    let mark = format!("${}\r\n{MARK}\r\n", MARK.len());
+    told(&mut session, mark.as_bytes(), Some(1));
+    session.requests(Some(1)).unwrap();
+    told(&mut session, b"$-1\r\n", Some(1));
+    session.to_server.clear();
+
+    session.inbox.extend_from_slice(&[words(&["HELLO", "2"]), words(&["INCR", "n"])].concat());
+    session.requests(Some(1)).unwrap();
+    assert_eq!(text(&session.to_server), text(&[words(&["HELLO", "2"]), words(&["PING", MARK])].concat()));
+    let message = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n";
+    assert_eq!(
+        told(&mut session, format!("{message}+OK\r\n{message}").as_bytes(), Some(1)),
+        format!("{message}+OK\r\n{message}")
+    );
+}
+
+#[test]
+fn a_client_that_leaves_while_an_unanswered_command_blocks_is_not_waited_for() {
+    let mut session = session_with(&words(&["AUTH", "pw"]));
+    told(&mut session, b"+OK\r\n", Some(1));
+    session.inbox.extend_from_slice(&[words(&["CLIENT", "REPLY", "SKIP"]), words(&["BLPOP", "l", "0"])].concat());
+    session.requests(Some(1)).unwrap();
+    assert!(session.may_end());
 }
 
 #[test]

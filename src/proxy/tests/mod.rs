@@ -2,6 +2,7 @@
 
 mod health;
 mod http;
+mod idle;
 mod load;
 mod pages;
 mod ports;

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::support::*;
 use crate::model::{Refusal, TcpState};
-use crate::proxy::{Proxy, ProxyConfig};
+use crate::proxy::{Proxy, ProxyConfig, TcpConnection};
 
 const PORT: u16 = 20_001;
 
@@ -134,7 +134,9 @@ async fn nothing_that_is_under_way_reaches_the_old_master_after_the_acknowledgem
         tokio::spawn(async move { while session.write_all(&[0; 65_536]).await.is_ok() {} });
         sockets.push(listener.accept().await.unwrap().0);
     }
-    while front.proxy.report().tcp[0].bytes_to_master < 64 * 65_536 {
+    // Of each: a connection that is still being made has nothing under way, and ends without a reset.
+    let carries = |session: &TcpConnection| session.bytes_to_master >= 65_536;
+    while front.proxy.connections(PORT).await.iter().filter(|session| carries(session)).count() < 64 {
         tokio::task::yield_now().await;
     }
     front.set(TcpState::Gated).await;

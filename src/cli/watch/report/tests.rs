@@ -58,6 +58,20 @@ fn failed_change_shows_its_error_and_says_what_serves() {
 }
 
 #[test]
+fn built_change_counts_failed_requests_where_they_are_known() {
+    let deployed = |failed_requests| Outcome::Deployed { instances: 2, failed_requests };
+    for (count, ending) in [(Some(0), ", 0 failed requests"), (Some(1), ", 1 failed request"), (None, "")] {
+        let line = text(&change(&["requirements.txt"], &[]), deployed(count), Vec::new());
+        assert_eq!(line, format!("requirements.txt changed: deployed on 2 instances in 214 ms{ending}"));
+    }
+    let failed = Outcome::NotDeployed { error: "no".to_owned(), failed_requests: Some(2) };
+    assert_eq!(
+        text(&change(&["requirements.txt"], &[]), failed, Vec::new()),
+        "requirements.txt changed: not deployed after 214 ms\n    no\n    the previous code keeps serving, 2 failed requests"
+    );
+}
+
+#[test]
 fn equal_warnings_are_told_once() {
     let warning =
         |instance_id, output: &str| Warning { service: "www".to_owned(), instance_id, output: output.to_owned() };

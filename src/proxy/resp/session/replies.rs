@@ -60,9 +60,13 @@ impl Session {
         self.learn(expected, kind);
         Ok(match expected {
             Expect::Pass | Expect::Reset | Expect::Verdict => plain,
+            // An error acknowledges nothing.
+            Expect::Hold if kind == b'-' => plain,
             Expect::Hold => Target::Held,
             Expect::Queued | Expect::Multi if kind == b'-' => plain,
-            Expect::Queued | Expect::Multi | Expect::Wait | Expect::Probe => Target::Scratch(Some(expected)),
+            Expect::Queued | Expect::Multi | Expect::Nudge | Expect::Wait | Expect::Probe => {
+                Target::Scratch(Some(expected))
+            }
         })
     }
 
@@ -112,6 +116,7 @@ impl Session {
                 Ok(())
             }
             Target::Mark => self.marked(),
+            Target::Scratch(Some(Expect::Nudge)) => self.nudged(),
             Target::Scratch(Some(Expect::Wait)) => self.answered(acks),
             Target::Scratch(Some(Expect::Probe)) => {
                 self.logged_in = Some(!self.scratch.starts_with(b"-NOAUTH"));
@@ -133,15 +138,28 @@ impl Session {
         Ok(())
     }
 
+    fn nudged(&mut self) -> Result<(), Cut> {
+        if self.held.is_empty() || self.scratch.starts_with(b":") { Ok(()) } else { Err(Cut::Nudge(self.line())) }
+    }
+
+    /// What was read of a reply of one line.
+    fn line(&self) -> String {
+        String::from_utf8_lossy(&self.scratch).trim_end().to_owned()
+    }
+
     fn answered(&mut self, acks: Acks) -> Result<(), Cut> {
         // Who may not ask may not write either.
         if self.scratch.starts_with(b"-NOAUTH") {
             self.release();
             return Ok(());
         }
-        let text = std::str::from_utf8(&self.scratch).unwrap_or_default().trim_end();
-        let have = text.strip_prefix(':').and_then(|number| number.parse().ok());
-        self.judge(have.ok_or_else(|| Cut::Wait(text.to_owned()))?, acks);
+        let text = self.line();
+        match text.strip_prefix(':').and_then(|number| number.parse().ok()) {
+            Some(have) => self.judge(have, acks),
+            // All that was written was refused, perhaps for the same reason.
+            None if self.held.is_empty() => {}
+            None => return Err(Cut::Wait(text)),
+        }
         Ok(())
     }
 
@@ -157,7 +175,7 @@ impl Session {
     fn marked(&mut self) -> Result<(), Cut> {
         if self.mode == Mode::Resetting {
             self.to_client.extend_from_slice(&self.scratch);
-            self.mode = Mode::InStep;
+            (self.mode, self.listened) = (Mode::InStep, false);
         } else {
             let listens = self.scratch.first() == Some(&b'*');
             self.mode = if listens { Mode::Subscribed { passes: 1 } } else { Mode::InStep };

@@ -132,6 +132,7 @@ impl Session {
             _ => (false, false),
         };
         self.blocks |= blocks;
+        self.woken |= writes && blocks;
         self.expect(if writes { Expect::Hold } else { Expect::Pass });
         self.run += u32::from(writes);
         // What is alone in its run can have a reply of any size.
@@ -145,7 +146,7 @@ impl Session {
                 self.refuse(NO_REPLICA);
                 return Later;
             }
-            Class::Login => {
+            Class::Login if !self.listened => {
                 self.logged_in = None;
                 self.expect(Expect::Pass);
                 return Granted;
@@ -164,6 +165,11 @@ impl Session {
         }
         if !self.expected.is_empty() || !self.frames.is_between() {
             return Later;
+        }
+        if class == Class::Login {
+            // In another version of the protocol messages may look like replies.
+            self.mode = Mode::Subscribed { passes: 0 };
+            return Granted;
         }
         match self.logged_in {
             None => {
@@ -185,12 +191,12 @@ impl Session {
 
     fn change_mode(&mut self, class: Class) {
         match class {
-            Class::Subscribe => self.mode = Mode::Subscribed { passes: 0 },
+            Class::Subscribe => (self.mode, self.listened) = (Mode::Subscribed { passes: 0 }, true),
             Class::Monitor => self.mode = Mode::Monitoring,
             Class::ReplyOff => self.mode = Mode::Silent,
             Class::ReplySkip => self.skips = true,
             Class::Reset => {
-                self.logged_in = None;
+                (self.logged_in, self.listened) = (None, false);
                 self.expect(Expect::Reset);
             }
             _ => self.expect(Expect::Pass),
@@ -200,8 +206,13 @@ impl Session {
     /// The command after `CLIENT REPLY SKIP`.
     fn admit_skipped(&mut self, class: Class) -> Admission {
         match class {
-            Class::ShortWrite | Class::Write { .. } => self.run += 1,
-            Class::Read { .. } | Class::ShortRead | Class::Ping => {}
+            Class::ShortWrite => self.run += 1,
+            Class::Write { blocking } => {
+                self.run += 1;
+                self.blocks |= blocking;
+            }
+            Class::Read { blocking } => self.blocks |= blocking,
+            Class::ShortRead | Class::Ping => {}
             _ => {
                 self.refuse("only data commands may follow CLIENT REPLY SKIP, where writes wait for a slave");
                 return Later;
@@ -236,7 +247,7 @@ impl Session {
                     return Later;
                 }
                 self.in_multi = false;
-                self.logged_in = None;
+                (self.logged_in, self.listened) = (None, false);
                 self.expect(Expect::Reset);
             }
             _ => self.expect(Expect::Queued),
@@ -288,6 +299,7 @@ impl Session {
             }
             Class::Multi => self.in_multi = true,
             Class::Exec | Class::Discard => self.in_multi = false,
+            Class::Write { blocking: true } => self.woken = true,
             Class::Subscribe | Class::Monitor | Class::Reset | Class::Forbidden | Class::ReplyOn => {
                 self.refuse("not while replies are switched off, where writes wait for a slave");
                 return Later;

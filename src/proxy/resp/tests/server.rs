@@ -23,6 +23,8 @@ pub struct Server {
     /// How often the same question is answered with 0 before it is answered with 1.
     waits: Vec<u8>,
     asked: u8,
+    /// What was written last was written for another client: `WAIT` knows nothing of it.
+    woken: bool,
     logged_in: bool,
     queue: Option<Vec<Vec<String>>>,
     channels: usize,
@@ -45,6 +47,7 @@ impl Server {
             seconded: Vec::new(),
             waits,
             asked: 0,
+            woken: false,
             logged_in: false,
             queue: None,
             channels: 0,
@@ -78,6 +81,7 @@ impl Server {
         let name = words[0].to_ascii_uppercase();
         match name.as_str() {
             "WAIT" if words[1..] == ["1", "100"] => self.wait(),
+            "SPUBLISH" => self.publish(),
             "PING" if words.get(1).is_some_and(|word| word == self.mark) => self.ping(self.mark, false),
             _ => self.serve(&name, words),
         }
@@ -108,6 +112,7 @@ impl Server {
             "CLIENT" => self.reply_mode(&words[2].to_ascii_uppercase()),
             _ => {
                 let (reply, writes) = self.run(name, &words);
+                self.woken = name == "BLPOP" || self.woken && !writes;
                 self.say(reply, writes);
             }
         }
@@ -144,6 +149,7 @@ impl Server {
             reply.push_str(&one);
             wrote |= writes;
         }
+        self.woken &= !wrote;
         self.say(reply, wrote);
     }
 
@@ -172,12 +178,22 @@ impl Server {
         if told { self.say(reply, false) } else { self.send(reply.as_bytes()) }
     }
 
+    /// Ours too: a write of nothing.
+    fn publish(&mut self) {
+        assert!(!self.silent && !self.skip_this && self.queue.is_none(), "SPUBLISH at the wrong time");
+        self.woken &= !self.logged_in;
+        let reply = if self.logged_in { ":0\r\n" } else { "-NOAUTH Authentication required.\r\n" };
+        self.send(reply.as_bytes());
+    }
+
     /// Our own question. Where it would not be answered, or queued, it must not be asked.
     fn wait(&mut self) {
         assert!(!self.silent && !self.skip_this && self.queue.is_none(), "WAIT at the wrong time");
         let refusals = self.waits[self.seconded.len() % self.waits.len()];
         if !self.logged_in {
             self.send(b"-NOAUTH Authentication required.\r\n");
+        } else if self.woken {
+            self.send(b":1\r\n");
         } else if self.asked < refusals {
             self.asked += 1;
             self.send(b":0\r\n");
