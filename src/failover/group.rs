@@ -8,6 +8,7 @@ mod config;
 mod fence;
 mod gather;
 mod guard;
+mod labour;
 mod learn;
 mod member;
 mod phases;
@@ -50,6 +51,7 @@ pub struct Group {
     wish: Option<Wish>,
     account: Option<status::Entry>,
     vouch: vouch::Vouch,
+    labour: labour::Labour,
     /// No further planned switchover before this.
     handover_after: Moment,
     actions: Vec<Action>,
@@ -181,6 +183,7 @@ impl Group {
             wish: None,
             account: None,
             vouch: vouch::Vouch::default(),
+            labour: labour::Labour::default(),
             handover_after: Moment::default(),
             actions: vec![Action::Load],
         }
@@ -190,6 +193,7 @@ impl Group {
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.now = self.now.max(now);
         self.learn(event);
+        self.excuse();
         self.settle();
         self.tend();
         std::mem::take(&mut self.actions)

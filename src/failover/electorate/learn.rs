@@ -16,6 +16,7 @@ impl Electorate {
             | Event::Answered(_)
             | Event::Commanded { .. }
             | Event::Copied { .. }
+            | Event::Laboured(_)
             | Event::KillFailed { .. } => {}
             Event::Loaded(Ok(epoch)) => {
                 self.floor = self.floor.max(epoch.map_or(0, |epoch| epoch.number));

@@ -53,6 +53,7 @@ impl Group {
                 self.note(format!("cannot end {}: {error}", self.name(server.index)));
             }
             Event::FrontMoved(order) => (self.front.done, self.front.moved) = (self.front.done.max(order), self.now),
+            Event::Laboured(goes_on) => self.laboured(goes_on),
             Event::RestartPlanned(index) => self.restart_planned(index),
             Event::SwitchoverAsked(to) => {
                 let until = self.now.after(self.config.wish_limit);
