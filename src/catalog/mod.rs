@@ -20,7 +20,7 @@ use include_dir::{Dir, include_dir};
 pub use live::{Live, Reload};
 pub use recipe::{BuildRecipe, recipe};
 pub use rules::Count;
-pub use service_type::{Client, DataSpec, ImageRecipe, Kind, ServiceType};
+pub use service_type::{Client, DataSpec, Dump, ImageRecipe, Kind, Purpose, ServiceType};
 
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 

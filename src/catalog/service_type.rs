@@ -120,6 +120,18 @@ pub struct DataSpec {
     /// What the name of such a dump ends with: `sql.gz`.
     #[serde(default = "dump")]
     pub backup_extension: String,
+    /// What such a dump holds and what it does not, to be told to whoever makes one; empty where it
+    /// holds everything.
+    #[serde(default)]
+    pub backup_holds: String,
+    /// The same for snapshots, where those are to hold more than a dump, and may stop the server for
+    /// a moment. Empty: the dump is what they hold.
+    #[serde(default)]
+    pub snapshot_command: Vec<String>,
+    #[serde(default = "dump")]
+    pub snapshot_extension: String,
+    #[serde(default)]
+    pub snapshot_holds: String,
     /// Run in the master: replaces all contents by the dump on its input. It takes all input in
     /// and checks it first, prints the line `replacing` before its first change, and ends with 0
     /// only when everything is there. Codes 64 to 78 say that nothing was changed. Its last words
@@ -140,6 +152,23 @@ pub struct DataSpec {
     pub client_env: BTreeMap<String, String>,
 }
 
+/// What a dump is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Backup,
+    Snapshot,
+}
+
+/// How a dump is made, and what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dump<'a> {
+    pub command: &'a [String],
+    /// What its name ends with.
+    pub extension: &'a str,
+    /// In words, where it is not simply everything; else empty.
+    pub holds: &'a str,
+}
+
 /// A client that is logged in, to be run in a member.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {
@@ -150,6 +179,18 @@ pub struct Client {
 // === impl DataSpec ===
 
 impl DataSpec {
+    /// What writes the dump of this purpose.
+    pub fn dump(&self, purpose: Purpose) -> Dump<'_> {
+        match purpose {
+            Purpose::Snapshot if !self.snapshot_command.is_empty() => Dump {
+                command: &self.snapshot_command,
+                extension: &self.snapshot_extension,
+                holds: &self.snapshot_holds,
+            },
+            _ => Dump { command: &self.backup_command, extension: &self.backup_extension, holds: &self.backup_holds },
+        }
+    }
+
     /// How its servers are talked to.
     pub fn dialect(&self) -> &str {
         self.replication.as_deref().unwrap_or(&self.protocol)

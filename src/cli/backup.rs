@@ -65,7 +65,7 @@ async fn back_up(args: Args, ctx: &Context) -> Result<u8, CliError> {
     }
     let began = Instant::now();
     let mut reader = ctx.client.backup(app.as_str(), args.service.as_str()).await?.reader;
-    let (member, extension) = begun(&mut reader).await?;
+    let Begun { member, extension, holds } = begun(&mut reader).await?;
     let mut target = match to_stdout {
         true => DumpFile::stdout(),
         false => {
@@ -87,6 +87,9 @@ async fn back_up(args: Args, ctx: &Context) -> Result<u8, CliError> {
     } else {
         let said = format!("{} is backed up to {file} ({})", args.service, amount(bytes, duration));
         if to_stdout { ctx.ui.info(said) } else { ctx.ui.success(said) }
+        if !holds.is_empty() {
+            ctx.ui.info(format!("It holds {holds}"));
+        }
     }
     Ok(0)
 }
@@ -101,11 +104,18 @@ fn check_stdout(to_stdout: bool, ctx: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
+/// What is told before a dump.
+pub struct Begun {
+    pub member: String,
+    pub extension: String,
+    pub holds: String,
+}
+
 /// The first words of a dump's stream.
-pub async fn begun(reader: &mut ExecReader) -> Result<(String, String), CliError> {
+pub async fn begun(reader: &mut ExecReader) -> Result<Begun, CliError> {
     match reader.next().await? {
         Some(Frame::Stderr(words)) => match serde_json::from_slice(&words) {
-            Ok(DumpNews::Begun { member, extension }) => Ok((member, extension)),
+            Ok(DumpNews::Begun { member, extension, holds }) => Ok(Begun { member, extension, holds }),
             _ => Err(unexpected()),
         },
         Some(Frame::Failed(why)) => Err(failed(&why)),

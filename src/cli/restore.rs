@@ -12,7 +12,7 @@ use crate::api::client::{ExecReader, ExecWriter};
 use crate::api::types::{DumpNews, Frame};
 use crate::model::ServiceName;
 
-use super::backup::{amount, begun, failed, lost};
+use super::backup::{Begun, amount, begun, failed, lost};
 use super::error::Kind;
 use super::{CliError, Context, follow};
 
@@ -55,7 +55,7 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let began = Instant::now();
     let begin = async {
         let mut exec = ctx.client.restore(app.as_str(), args.service.as_str()).await?;
-        let (member, _) = begun(&mut exec.reader).await?;
+        let Begun { member, .. } = begun(&mut exec.reader).await?;
         Ok::<_, CliError>((exec, member))
     };
     let (exec, member) = tokio::select! {

@@ -94,8 +94,11 @@ async fn follow(mut lines: Lines, title: &str, done: &str, ctx: &Context) -> Res
             break Err(lost("It goes on in the background: `dotcloud activity` says how it ended."));
         };
         match news {
-            SnapshotNews::Part { kind, name, bytes } => {
+            SnapshotNews::Part { kind, name, bytes, holds } => {
                 ctx.ui.info(format!("{} is {done} ({})", described(&kind, &name), HumanBytes(bytes)));
+                if !holds.is_empty() {
+                    ctx.ui.info(format!("It holds {holds}"));
+                }
             }
             SnapshotNews::Restarted { instance } => {
                 ctx.ui.info(format!("{instance} is restarted: its ~/data was replaced"));

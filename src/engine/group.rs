@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::model::{AppName, Epoch, Memory, Receipt, ServiceName};
 
+use super::backup::Labour;
 use super::runtime::Runtime;
 
 /// A member's server as the reconciler sees it. Members that should exist or still have a
@@ -90,4 +91,6 @@ pub struct GroupContext {
     pub runtime: Arc<dyn Runtime>,
     pub front: Arc<dyn Front>,
     pub ledger: Arc<dyn Ledger>,
+    /// What the platform itself does with the service meanwhile.
+    pub labour: Labour,
 }

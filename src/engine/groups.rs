@@ -1,26 +1,26 @@
 //! The drivers of an application's replicated groups: started and stopped with their services,
 //! told what was observed, given a front and a ledger.
 
+mod front;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use crate::failover::dialect;
 use crate::model::observed::{ObservedApp, Purpose, RunState};
-use crate::model::{AppName, Epoch, GroupStatus, Receipt, Refusal, ServiceName, TcpRoute, TcpState};
+use crate::model::{AppName, Epoch, GroupStatus, Receipt, ServiceName};
 use crate::store::{ActivityRecord, ServiceRecord, Store};
 
 use super::app::App;
 use super::clock;
 use super::driver::{GroupHandle, SwitchoverError};
-use super::group::{CopyCommands, Front, GroupContext, Ledger, LedgerError, ObservedMember};
+use super::group::{CopyCommands, GroupContext, Ledger, LedgerError, ObservedMember};
 use super::inner::Inner;
-use super::ports::members as members_ports;
-use super::routes::Routes;
-use super::traffic::Traffic;
+pub use front::refusal;
+use front::RoutedFront;
 
 /// A driver and what it was started with.
 struct Running {
@@ -106,13 +106,8 @@ fn spawn(inner: &Arc<Inner>, app: &Arc<App>, service: &ServiceRecord) -> GroupHa
         copying,
         synchronous: synchronous(inner, service),
         runtime: inner.runtime.clone(),
-        front: Arc::new(RoutedFront {
-            route: route.clone(),
-            replication: data.and_then(|data| data.replication.clone()).unwrap_or_default(),
-            routes: inner.routes.clone(),
-            traffic: inner.traffic.clone(),
-            of: Arc::downgrade(app),
-        }),
+        front: RoutedFront::spawn(inner, app, route.clone(), data.and_then(|data| data.replication.clone())),
+        labour: app.busy.labour(&service.name),
         ledger: Arc::new(StoredLedger { route, store: inner.store.clone() }),
     });
     wake_on_change(app, &handle);
@@ -166,59 +161,12 @@ fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Ve
     of(Purpose::Member).filter_map(member).collect()
 }
 
-/// What a client reads that cannot be led to a master, in its own protocol.
-pub fn refusal(replication: &str, service: &ServiceName, state: &TcpState) -> Arc<Refusal> {
-    let why = match state {
-        TcpState::Refused { why } => format!("{service} has no master: {why}"),
-        _ => format!("{service} has no master that could be reached in time; `dotcloud info {service}` tells more"),
-    };
-    dialect::of(replication).map(|dialect| dialect.refusal(&why)).unwrap_or_default().into()
-}
-
 /// What a front and a ledger belong to.
 #[derive(Clone)]
 struct GroupRoute {
     app: AppName,
     service: ServiceName,
     front_port: u16,
-}
-
-struct RoutedFront {
-    of: Weak<App>,
-    route: GroupRoute,
-    /// The dialect's name.
-    replication: String,
-    routes: Arc<Routes>,
-    traffic: Arc<dyn Traffic>,
-}
-
-impl RoutedFront {
-    async fn set(&self, state: TcpState) {
-        let refusal = refusal(&self.replication, &self.route.service, &state);
-        let route = TcpRoute { app: self.route.app.clone(), service: self.route.service.clone(), state, refusal };
-        let generation = self.routes.set_tcp(self.route.front_port, route);
-        self.traffic.applied(generation).await;
-    }
-}
-
-#[async_trait]
-impl Front for RoutedFront {
-    async fn gate(&self) {
-        self.set(TcpState::Gated).await;
-    }
-
-    async fn open(&self, master: SocketAddr, epoch: u64, acks: Option<u32>) {
-        self.set(TcpState::Open { master, epoch, acks }).await;
-    }
-
-    async fn refuse(&self, why: String) {
-        self.set(TcpState::Refused { why }).await;
-    }
-
-    fn member(&self, index: u32) -> Option<SocketAddr> {
-        let record = self.of.upgrade()?.record();
-        members_ports::address(&record, record.service(&self.route.service)?, index)
-    }
 }
 
 struct StoredLedger {

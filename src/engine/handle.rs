@@ -88,10 +88,10 @@ impl Engine {
         spawn_forever("reconciler", move || reconcile::run(inner.clone(), watched.clone()));
         let inner = self.inner.clone();
         tokio::spawn(live::compare_once(inner.clone(), app.clone()));
-        let (told, watched) = (self.inner.clone(), app.clone());
+        let (engine, resumed) = (self.clone(), app.clone());
         tokio::spawn(async move {
-            backup::tell_interrupted(&told, &watched).await;
-            snapshot::tell_interrupted(&told, &watched).await;
+            snapshot::resume(&engine, &resumed).await;
+            backup::attend(&engine, &resumed).await;
         });
         spawn_forever("deployer", move || deploy::work(inner.clone(), app.clone()));
         true

@@ -4,7 +4,7 @@ use crate::model::{AppName, InstanceName};
 
 use super::handle::{Engine, EngineError, Result};
 use super::power::server;
-use super::runtime::{ExecSession, ExecSpec, Purpose, RunState};
+use super::runtime::{ExecOutput, ExecSession, ExecSpec, Purpose, RunState};
 
 /// The variable that marks a command and whatever it starts.
 pub const MARK: &str = "DOTCLOUD_RUN";
@@ -12,6 +12,11 @@ pub const MARK: &str = "DOTCLOUD_RUN";
 const USER: &str = "dotcloud";
 const HANG_UP: &str = r#"for process in /proc/[0-9]*; do
     tr '\0' '\n' 2>/dev/null < "$process/environ" | grep -qx "DOTCLOUD_RUN=$1" && kill -HUP "${process#/proc/}"
+done"#;
+
+/// Says `yes` when something carries the mark.
+const RUNS: &str = r#"for process in /proc/[0-9]*; do
+    tr '\0' '\n' 2>/dev/null < "$process/environ" | grep -qx "DOTCLOUD_RUN=$1" && { echo yes; break; }
 done"#;
 
 impl Engine {
@@ -36,21 +41,34 @@ impl Engine {
     /// Ends a command whose user has gone, as a terminal does that is closed: SIGHUP to whatever
     /// carries its mark.
     pub async fn hang_up(&self, app: &AppName, instance: &InstanceName, mark: &str) {
-        let hung_up = async {
-            let app = self.seen_app(app).await?;
-            let server = server(&app, instance)?;
-            let command = ["sh", "-c", HANG_UP, "hang-up", mark].map(str::to_owned).into();
-            // As whom the command runs: nobody else may read its environment.
-            let user = (server.identity.purpose == Purpose::Code).then(|| USER.to_owned());
-            let spec = ExecSpec { command, user, ..ExecSpec::default() };
-            let mut session = self.inner().runtime.exec(&server.id, &spec).await?;
-            while session.output.recv().await.is_some() {}
-            Ok::<_, EngineError>(())
-        };
         // The instance may have gone with its commands.
-        if let Err(error) = hung_up.await {
+        if let Err(error) = self.among_marked(app, instance, HANG_UP, mark).await {
             tracing::debug!(%error, %instance, "a command could not be hung up");
         }
+    }
+
+    /// Whether a command of this mark, or what it started, still runs. Where nothing can be asked,
+    /// nothing is taken to run.
+    pub(super) async fn still_runs(&self, app: &AppName, instance: &InstanceName, mark: &str) -> bool {
+        self.among_marked(app, instance, RUNS, mark).await.is_ok_and(|said| said.starts_with(b"yes"))
+    }
+
+    /// What the script says, which is given the mark.
+    async fn among_marked(&self, app: &AppName, instance: &InstanceName, script: &str, mark: &str) -> Result<Vec<u8>> {
+        let app = self.seen_app(app).await?;
+        let server = server(&app, instance)?;
+        let command = ["sh", "-c", script, "marked", mark].map(str::to_owned).into();
+        // As whom the command runs: nobody else may read its environment.
+        let user = (server.identity.purpose == Purpose::Code).then(|| USER.to_owned());
+        let spec = ExecSpec { command, user, ..ExecSpec::default() };
+        let mut session = self.inner().runtime.exec(&server.id, &spec).await?;
+        let mut said = Vec::new();
+        while let Some(part) = session.output.recv().await {
+            if let ExecOutput::Stdout(bytes) = part? {
+                said.extend_from_slice(&bytes);
+            }
+        }
+        Ok(said)
     }
 
     fn in_member(

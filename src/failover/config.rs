@@ -13,6 +13,12 @@ pub struct Config {
     pub misses: u32,
     /// The same when the process is seen working.
     pub busy_misses: u32,
+    /// How long a master that the platform itself works with may be silent…
+    pub labour_limit: Duration,
+    /// …unless so many requests in a row find it doing nothing…
+    pub labour_idle: u32,
+    /// …and for how long after that work.
+    pub labour_rest: Duration,
     /// How long a hang lasts before the server is ended although nobody could take over;
     /// six times that for one that never answered. A paused one is left alone.
     pub lonely: Duration,
@@ -69,6 +75,9 @@ impl Config {
             ping_every: ms(100),
             misses: 2,
             busy_misses: 10,
+            labour_limit: ms(60_000),
+            labour_idle: 5,
+            labour_rest: ms(10_000),
             lonely: ms(10_000),
             boot_refused: ms(10_000),
             boot_silent: ms(2_000),

@@ -101,6 +101,8 @@ pub enum Event {
     },
     /// The front has carried out the order with this number.
     FrontMoved(u64),
+    /// The platform began, or ended, to work with the service itself: a backup, a restore.
+    Laboured(bool),
     /// Somebody is about to restart this member on purpose.
     RestartPlanned(u32),
     /// Somebody wants another master: this one, or any.

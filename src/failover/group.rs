@@ -7,6 +7,7 @@
 mod fence;
 mod gather;
 mod guard;
+mod labour;
 mod learn;
 mod member;
 mod phases;
@@ -55,6 +56,7 @@ pub struct Group {
     wish: Wish,
     accounts: Accounts,
     vouch: vouch::Vouch,
+    labour: labour::Labour,
     /// No further planned switchover before this.
     handover_after: Moment,
     actions: Vec<Action>,
@@ -147,6 +149,7 @@ impl Group {
             wish: Wish::default(),
             accounts: Accounts::default(),
             vouch: vouch::Vouch::default(),
+            labour: labour::Labour::default(),
             handover_after: Moment::default(),
             actions: vec![Action::Load],
         }
@@ -156,6 +159,7 @@ impl Group {
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.now = self.now.max(now);
         self.learn(event);
+        self.excuse();
         self.settle();
         self.tend();
         std::mem::take(&mut self.actions)

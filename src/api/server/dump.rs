@@ -86,7 +86,7 @@ async fn gone(mut frames: Frames) {
 }
 
 async fn send(mut dump: Backup, mut sink: Sink) -> Result<(), FrameError> {
-    let begun = DumpNews::Begun { member: dump.member.to_string(), extension: dump.extension.clone() };
+    let begun = DumpNews::Begun { member: dump.member.to_string(), extension: dump.extension.clone(), holds: dump.holds.clone() };
     sink.send(news(&begun)).await?;
     loop {
         match dump.next().await {
@@ -100,7 +100,7 @@ async fn send(mut dump: Backup, mut sink: Sink) -> Result<(), FrameError> {
 /// A connection that breaks before the dump is complete ends the restore without a change.
 async fn receive(mut restore: Restore, mut sink: Sink, mut frames: Frames) -> Result<(), FrameError> {
     let member = restore.member.to_string();
-    sink.send(news(&DumpNews::Begun { member, extension: String::new() })).await?;
+    sink.send(news(&DumpNews::Begun { member, extension: String::new(), holds: String::new() })).await?;
     while let Some(frame) = frames.next().await {
         let Frame::Stdin(part) = frame? else { continue };
         if part.is_empty() || !restore.send(part).await {

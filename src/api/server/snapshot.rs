@@ -56,8 +56,8 @@ fn received(mut receiver: mpsc::Receiver<News>, engine: Engine) -> impl Stream<I
 
 fn event(engine: &Engine, news: News) -> SnapshotNews {
     match news {
-        News::Part { content, bytes } => {
-            SnapshotNews::Part { kind: content.kind().to_owned(), name: content.name(), bytes }
+        News::Part { content, bytes, holds } => {
+            SnapshotNews::Part { kind: content.kind().to_owned(), name: content.name(), bytes, holds }
         }
         News::Restarted(instance) => SnapshotNews::Restarted { instance: instance.to_string() },
         News::Saved(manifest) => SnapshotNews::Saved { snapshot: Box::new(wire(engine, *manifest)) },

@@ -7,7 +7,13 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum DumpNews {
     /// The first one: who is read or written, and what such a dump's name ends with.
-    Begun { member: String, extension: String },
+    Begun {
+        member: String,
+        extension: String,
+        /// What is in it and what is not, in words; empty where it is simply everything.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        holds: String,
+    },
     /// The dump was found good; the first contents are replaced.
     Replacing,
 }
@@ -61,6 +67,9 @@ pub enum SnapshotNews {
         kind: String,
         name: String,
         bytes: u64,
+        /// As in [`DumpNews::Begun`].
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        holds: String,
     },
     /// An instance was stopped for a moment, because its `~/data` was replaced.
     Restarted {

@@ -1,27 +1,42 @@
 //! One backup, restore or snapshot of a service at a time, and one snapshot of an application: the
-//! second is told of the first.
+//! second is told of the first. Whoever watches a service is told as well: a server that is worked
+//! with is slow to answer, and clients are kept from contents that are being replaced.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
 
 use crate::model::ServiceName;
 
 use super::super::handle::{EngineError, Result};
 
 /// What is under way, by the service that it is about; `None` is the application as a whole.
-type Work = BTreeMap<Option<ServiceName>, &'static str>;
+type Work = BTreeMap<Option<ServiceName>, Job>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Job {
+    what: &'static str,
+    replaces: bool,
+}
 
 /// What is under way with an application's data.
 #[derive(Debug, Default)]
 pub struct Busy {
-    work: Arc<Mutex<Work>>,
+    work: watch::Sender<Work>,
 }
 
 /// Held for as long as the work goes on.
 #[derive(Debug)]
 pub struct Turn {
     subject: Option<ServiceName>,
-    work: Arc<Mutex<Work>>,
+    work: watch::Sender<Work>,
+}
+
+/// What goes on with one service, for those who have to know.
+#[derive(Debug, Clone)]
+pub struct Labour {
+    subject: Option<ServiceName>,
+    work: watch::Receiver<Work>,
 }
 
 impl Busy {
@@ -41,26 +56,63 @@ impl Busy {
         self.take(None, what)
     }
 
+    /// What goes on with a service, now and later.
+    pub fn labour(&self, service: &ServiceName) -> Labour {
+        Labour { subject: Some(service.clone()), work: self.work.subscribe() }
+    }
+
     fn take(&self, subject: Option<ServiceName>, what: &'static str) -> Result<Turn> {
-        let mut work = lock(&self.work);
-        if let Some(other) = work.get(&subject) {
-            let name = subject.map_or_else(|| "the application".to_owned(), String::from);
-            let text = format!("A {other} of {name} is under way: try again when it has ended.");
-            return Err(EngineError::Conflict(text));
+        let mut other = None;
+        self.work.send_if_modified(|work| {
+            other = work.get(&subject).map(|job| job.what);
+            if other.is_none() {
+                work.insert(subject.clone(), Job { what, replaces: false });
+            }
+            other.is_none()
+        });
+        match other {
+            Some(other) => {
+                let name = subject.map_or_else(|| "the application".to_owned(), String::from);
+                let text = format!("A {other} of {name} is under way: try again when it has ended.");
+                Err(EngineError::Conflict(text))
+            }
+            None => Ok(Turn { subject, work: self.work.clone() }),
         }
-        work.insert(subject.clone(), what);
-        Ok(Turn { subject, work: self.work.clone() })
+    }
+}
+
+impl Turn {
+    /// From now until the turn ends the contents are neither the old ones nor the new ones.
+    pub fn replaces(&self) {
+        self.work.send_if_modified(|work| {
+            work.get_mut(&self.subject).is_some_and(|job| !std::mem::replace(&mut job.replaces, true))
+        });
+    }
+}
+
+impl Labour {
+    /// Whether the service is worked with.
+    pub fn goes_on(&self) -> bool {
+        self.work.borrow().contains_key(&self.subject)
+    }
+
+    /// What replaces its contents now, in words: `restore`.
+    pub fn replacing(&self) -> Option<&'static str> {
+        self.work.borrow().get(&self.subject).filter(|job| job.replaces).map(|job| job.what)
+    }
+
+    /// Returns when something may have begun or ended; false when the application is gone.
+    pub async fn changed(&mut self) -> bool {
+        self.work.changed().await.is_ok()
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        lock(&self.work).remove(&self.subject);
+        self.work.send_modify(|work| {
+            work.remove(&self.subject);
+        });
     }
-}
-
-fn lock(work: &Mutex<Work>) -> MutexGuard<'_, Work> {
-    work.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -87,5 +139,23 @@ mod tests {
         assert!(busy.begin(&"db".parse().unwrap(), "backup").is_ok(), "services have turns of their own");
         drop(whole);
         assert!(busy.begin_whole("snapshot").is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_watches_a_service_is_told_of_its_work_alone() {
+        let (busy, db): (_, ServiceName) = (Busy::default(), "db".parse().unwrap());
+        let mut labour = busy.labour(&db);
+        let other = busy.begin(&"cache".parse().unwrap(), "restore").unwrap();
+        other.replaces();
+        assert!(!labour.goes_on() && labour.replacing().is_none());
+        let turn = busy.begin(&db, "restore").unwrap();
+        assert!(labour.changed().await);
+        assert!(labour.goes_on() && labour.replacing().is_none());
+        turn.replaces();
+        assert!(labour.changed().await);
+        assert_eq!(labour.replacing(), Some("restore"));
+        drop(turn);
+        assert!(labour.changed().await);
+        assert!(!labour.goes_on() && labour.replacing().is_none());
     }
 }

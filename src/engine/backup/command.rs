@@ -23,7 +23,7 @@ pub struct Ender {
     engine: Engine,
     app: AppName,
     container: ObservedContainer,
-    mark: String,
+    pub mark: String,
     pub stdin: Option<mpsc::Sender<Bytes>>,
     pub wanted: bool,
 }

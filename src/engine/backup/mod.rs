@@ -7,15 +7,18 @@ mod command;
 mod member;
 mod note;
 mod restore;
+mod resume;
 
-pub use busy::{Busy, Turn};
+pub use busy::{Busy, Labour, Turn};
 pub use command::{Ender, Output, Words};
 pub use member::Source;
 pub use note::Note;
-pub use restore::{Restore, tell_interrupted};
+pub use restore::Restore;
+pub(in crate::engine) use resume::{attend, end_all};
 
 use bytes::Bytes;
 
+use crate::catalog::Purpose;
 use crate::model::{AppName, InstanceName, ServiceName};
 
 use super::app::App;
@@ -26,6 +29,8 @@ pub struct Backup {
     pub member: InstanceName,
     /// What the file's name ends with: `sql.gz`.
     pub extension: String,
+    /// What is in it and what is not, in words; empty where it is simply everything.
+    pub holds: String,
     ender: Ender,
     output: Output,
     _turn: Turn,
@@ -41,20 +46,22 @@ impl Engine {
         let source = Source::find(self, &app, service)?;
         source.check_has_dumps()?;
         let turn = app.busy.begin(service, "backup")?;
-        let backup = self.read(&app, &source, turn).await?;
+        let backup = self.read(&app, &source, Purpose::Backup, turn).await?;
         let details = [("service", backup.member.to_string())];
         self.inner().record_activity(&app.name, "service", "backup", &details).await;
         Ok(backup)
     }
 
     /// A dump by whoever has the turn.
-    pub(super) async fn read(&self, app: &App, source: &Source, turn: Turn) -> Result<Backup> {
+    pub(super) async fn read(&self, app: &App, source: &Source, purpose: Purpose, turn: Turn) -> Result<Backup> {
         let container = source.reader(app)?;
         let member = container.identity.instance.clone();
-        let spec = source.command(&source.data.backup_command, false);
+        let dump = source.data.dump(purpose);
+        let spec = source.command(dump.command, false);
         let what = format!("back {} up from {member}", source.name());
         let (ender, output) = command::start(self, &app.name, &container, spec, what).await?;
-        Ok(Backup { member, extension: source.data.backup_extension.clone(), ender, output, _turn: turn })
+        let (extension, holds) = (dump.extension.to_owned(), dump.holds.to_owned());
+        Ok(Backup { member, extension, holds, ender, output, _turn: turn })
     }
 }
 

@@ -1,5 +1,7 @@
 //! `restore`: a dump takes the place of everything in a service.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -9,8 +11,8 @@ use crate::model::{AppName, InstanceName, ServiceName};
 use super::super::app::App;
 use super::super::clock;
 use super::super::handle::{Engine, EngineError, Result, to_its_end};
-use super::super::inner::Inner;
 use super::super::reconcile::in_full;
+use super::resume::Halfway;
 use super::{Ender, Note, Output, Source, Turn, command};
 
 /// What the type's command prints before its first change.
@@ -26,7 +28,7 @@ pub struct Restore {
     ender: Ender,
     verdict: JoinHandle<Result<()>>,
     replacing: watch::Receiver<bool>,
-    _turn: Turn,
+    _turn: Arc<Turn>,
 }
 
 impl Engine {
@@ -50,18 +52,22 @@ impl Engine {
         let what = format!("restore {} in {member}", source.name());
         let (ender, output) = command::start(self, &app.name, &container, spec, what).await?;
         let (begins, replacing) = watch::channel(false);
-        let verdict = tokio::spawn(attend(member.clone(), output, begins));
+        let turn = Arc::new(turn);
+        let verdict = tokio::spawn(attend(member.clone(), output, begins, turn.clone()));
         Ok(Restore { member, engine: self.clone(), app: app.name.clone(), ender, verdict, replacing, _turn: turn })
     }
 }
 
 /// Reads what the command says until its end.
-async fn attend(member: InstanceName, mut output: Output, begins: watch::Sender<bool>) -> Result<()> {
+async fn attend(member: InstanceName, mut output: Output, begins: watch::Sender<bool>, turn: Arc<Turn>) -> Result<()> {
     loop {
         match output.next().await {
             Ok(Ok(None)) => return Ok(()),
             Ok(Ok(Some(words))) => {
                 let said = words.split(|byte| *byte == b'\n').any(|line| line == REPLACING);
+                if said {
+                    turn.replaces();
+                }
                 begins.send_if_modified(|begun| said && !std::mem::replace(begun, true));
             }
             Ok(Err(refusal)) if UNTOUCHED.contains(&refusal.code) => {
@@ -109,7 +115,8 @@ impl Restore {
     async fn end(mut self) -> Result<()> {
         let (engine, note) = (self.engine.clone(), Note::of_service(&self.app, &self.member.service));
         let inner = engine.inner();
-        note.write(inner, &clock::timestamp()).await;
+        let mark = self.ender.mark.clone();
+        note.write(inner, &Halfway { since: clock::timestamp(), member: self.member.clone(), mark }).await;
         self.ender.wanted = true;
         self.ender.stdin = None;
         let verdict = match (&mut self.verdict).await {
@@ -121,20 +128,5 @@ impl Restore {
         let details = [("service", self.member.to_string()), ("outcome", outcome)];
         inner.record_activity(&self.app, "service", "restore", &details).await;
         verdict
-    }
-}
-
-// === what a daemon that ended in the middle leaves behind
-
-/// Tells, in the activity list, of restores that the last daemon did not see end.
-pub async fn tell_interrupted(inner: &Inner, app: &App) {
-    for service in app.record().services.iter().filter(|service| service.is_data) {
-        let Some(since) = Note::of_service(&app.name, &service.name).take(inner).await else { continue };
-        let outcome = format!(
-            "unknown: the daemon ended during the one of {since}. It goes on within its member; if that ended too, \
-             the contents may be partly replaced: restore again"
-        );
-        let details = [("service", service.name.to_string()), ("outcome", outcome)];
-        inner.record_activity(&app.name, "service", "restore", &details).await;
     }
 }

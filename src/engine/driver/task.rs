@@ -60,9 +60,9 @@ pub(super) async fn run(
     };
     let tuning = tuning.paced(dialect.pace());
     let (events, mut happened) = mpsc::unbounded_channel();
-    let mut hints = Some(context.runtime.events());
+    let (mut hints, mut labour) = (Some(context.runtime.events()), context.labour.clone());
     let mut task = Task::new(context, tuning, dialect, events, publisher);
-    task.handle(Event::Ticked);
+    task.handle(Event::Laboured(labour.goes_on()));
     loop {
         let wake = task.began + task.group.next_timeout().0;
         tokio::select! {
@@ -72,6 +72,7 @@ pub(super) async fn run(
                 None | Some(Order::Stop) => return,
                 Some(order) => task.ordered(order),
             },
+            true = labour.changed() => task.handle(Event::Laboured(labour.goes_on())),
             hint = next_hint(&mut hints) => task.hinted(hint.as_ref()),
             () = tokio::time::sleep_until(wake) => task.handle(Event::Ticked),
         }

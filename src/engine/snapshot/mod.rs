@@ -5,6 +5,7 @@
 mod folders;
 mod manifest;
 mod restore;
+mod resume;
 mod save;
 
 use std::path::{Path, PathBuf};
@@ -12,9 +13,11 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 pub use manifest::{Content, Manifest, Part};
-pub use restore::tell_interrupted;
+pub(super) use resume::resume;
 
 use crate::model::{AppName, InstanceName, SnapshotName};
+
+use resume::Progress;
 
 use super::app::App;
 use super::backup::{Source, Turn};
@@ -24,7 +27,8 @@ use super::handle::{Engine, EngineError, Result};
 /// `Failed`.
 #[derive(Debug)]
 pub enum News {
-    Part { content: Content, bytes: u64 },
+    /// `holds`: what is in it and what is not, in words; empty where it is simply everything.
+    Part { content: Content, bytes: u64, holds: String },
     Restarted(InstanceName),
     Saved(Box<Manifest>),
     Restored { parts: usize },
@@ -86,11 +90,12 @@ impl Engine {
         let folder = self.snapshot_path(&app.name, name);
         let turn = app.busy.begin_whole("snapshot's restore")?;
         let manifest = Manifest::read(&folder, name).await?;
-        let plan = restore::Plan::make(self, &app, manifest, folder)?;
+        let progress = Progress::of(name);
+        let plan = restore::Plan::make(self, &app, manifest, &progress)?;
         let (news, told) = mpsc::channel(16);
         let engine = self.clone();
         tokio::spawn(async move {
-            let ended = restore::run(&engine, &app, plan, &news).await;
+            let ended = restore::run(&engine, &app, plan, progress, &news).await;
             tell(&news, turn, ended).await;
         });
         Ok(told)

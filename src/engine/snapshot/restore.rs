@@ -1,22 +1,20 @@
 //! Restoring: everything is checked, then services are replaced at once, then folders in turn.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use crate::model::InstanceName;
 
 use super::super::app::App;
 use super::super::backup::{Note, Source, Turn};
-use super::super::clock;
 use super::super::handle::{Engine, EngineError, Result};
-use super::super::inner::Inner;
 use super::super::reconcile::in_full;
 use super::folders::{self, Folder};
 use super::manifest::{Content, Manifest, Part};
+use super::resume::Progress;
 use super::{News, sources};
 
 /// Who is given which file.
@@ -30,10 +28,11 @@ pub struct Plan {
 impl Plan {
     /// # Errors
     /// `Invalid` when the application has no place for a part.
-    pub fn make(engine: &Engine, app: &App, manifest: Manifest, folder: PathBuf) -> Result<Self> {
+    pub fn make(engine: &Engine, app: &App, manifest: Manifest, progress: &Progress) -> Result<Self> {
+        let folder = engine.snapshot_path(&app.name, &manifest.name);
         let (mut sources, places) = (sources(engine, app, "snapshot's restore")?, folders::all(engine, app));
         let (mut services, mut folders) = (Vec::new(), Vec::new());
-        for part in &manifest.parts {
+        for part in manifest.parts.iter().filter(|part| !progress.has(part)) {
             match &part.content {
                 Content::Service { service, type_name, .. } => {
                     let at = sources.iter().position(|(source, _)| source.name() == service);
@@ -75,15 +74,27 @@ fn check_type(source: &Source, saved: &str) -> Result<()> {
 }
 
 /// `Err` when it could not be done, or not wholly.
-pub async fn run(engine: &Engine, app: &App, plan: Plan, news: &mpsc::Sender<News>) -> Result<News> {
-    plan.manifest.check(&plan.folder).await?;
-    let (inner, note, name) = (engine.inner(), Note::of_app(&app.name), plan.manifest.name.to_string());
-    note.write(inner, &format!("{name} {}", clock::timestamp())).await;
-    let (parts, in_place) = (plan.manifest.parts.len(), AtomicUsize::new(0));
-    let restored = replace(engine, app, plan, &in_place, news).await;
-    let restored = restored.map_err(|error| halfway(&error, in_place.into_inner(), parts));
+pub async fn run(
+    engine: &Engine,
+    app: &App,
+    plan: Plan,
+    progress: Progress,
+    news: &mpsc::Sender<News>,
+) -> Result<News> {
+    let (inner, note) = (engine.inner(), Note::of_app(&app.name));
+    let (name, parts) = (plan.manifest.name.to_string(), plan.manifest.parts.len());
+    // From here on a killed daemon's successor goes on with it.
+    note.write(inner, &progress).await;
+    let progress = Mutex::new(progress);
+    let restored = match plan.manifest.check(&plan.folder).await {
+        Ok(()) => {
+            let restored = replace(engine, app, plan, &progress, news).await;
+            restored.map_err(|error| halfway(&error, progress.into_inner().parts(), parts))
+        }
+        Err(error) => Err(error),
+    };
     note.erase(inner).await;
-    let outcome = restored.as_ref().map_or_else(ToString::to_string, |()| "everything was replaced".to_owned());
+    let outcome = restored.as_ref().map_or_else(|error| in_full(error), |()| "everything was replaced".to_owned());
     inner.record_activity(&app.name, "app", "restore", &[("snapshot", name), ("outcome", outcome)]).await;
     restored.map(|()| News::Restored { parts })
 }
@@ -94,29 +105,22 @@ fn halfway(error: &EngineError, in_place: usize, parts: usize) -> EngineError {
     EngineError::Invalid(format!("{why}. {in_place} of the snapshot's {parts} parts are in place: restore it again."))
 }
 
-/// Tells, in the activity list, of a restore that the last daemon did not see end.
-pub async fn tell_interrupted(inner: &Inner, app: &App) {
-    let Some(text) = Note::of_app(&app.name).take(inner).await else { return };
-    let (name, since) = text.split_once(' ').unwrap_or((&text, "an unknown time"));
-    let outcome =
-        format!("unknown: the daemon ended during the one of {since}. Data may be partly replaced: restore it again");
-    let details = [("snapshot", name.to_owned()), ("outcome", outcome)];
-    inner.record_activity(&app.name, "app", "restore", &details).await;
-}
-
 /// Services do not wait for one another; the first failure is told when all have ended.
 async fn replace(
     engine: &Engine,
     app: &App,
     plan: Plan,
-    in_place: &AtomicUsize,
+    progress: &Mutex<Progress>,
     news: &mpsc::Sender<News>,
 ) -> Result<()> {
     let files = plan.folder.as_path();
     let told = async |part: &Part| {
-        in_place.fetch_add(1, Ordering::Relaxed);
+        let mut progress = progress.lock().await;
+        progress.add(part);
+        Note::of_app(&app.name).write(engine.inner(), &*progress).await;
         // Whoever asked may have gone.
-        let _ = news.send(News::Part { content: part.content.clone(), bytes: part.bytes }).await;
+        let (content, bytes, holds) = (part.content.clone(), part.bytes, String::new());
+        let _ = news.send(News::Part { content, bytes, holds }).await;
     };
     let services = plan.services.into_iter().map(async |(source, turn, part)| {
         service(engine, app, files, source, turn, &part).await?;

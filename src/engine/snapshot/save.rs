@@ -5,6 +5,7 @@ use std::path::Path;
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 
+use crate::catalog::Purpose;
 use crate::model::SnapshotName;
 
 use super::super::app::App;
@@ -79,7 +80,7 @@ async fn within(
         while let Some(bytes) = reading.next().await? {
             sink.write(&bytes).await?;
         }
-        parts.push(part(folder.content.clone(), folder.file(), sink, news).await?);
+        parts.push(part(folder.content.clone(), folder.file(), sink, String::new(), news).await?);
     }
     let revision = engine.app(&app.name).await?.revision;
     let manifest = Manifest { app: app.name.clone(), name: name.clone(), created_at, revision, parts };
@@ -95,7 +96,7 @@ async fn dump(
     partial: &Path,
     news: &mpsc::Sender<News>,
 ) -> Result<Part> {
-    let mut backup = engine.read(app, &source, turn).await?;
+    let mut backup = engine.read(app, &source, Purpose::Snapshot, turn).await?;
     let file = format!("{}.{}", source.name(), backup.extension);
     let mut sink = Sink::create(partial.join(&file)).await?;
     while let Some(bytes) = backup.next().await? {
@@ -106,13 +107,19 @@ async fn dump(
         type_name: source.kind.name.clone(),
         member: backup.member.clone(),
     };
-    part(content, file, sink, news).await
+    part(content, file, sink, backup.holds, news).await
 }
 
-async fn part(content: Content, file: String, sink: Sink, news: &mpsc::Sender<News>) -> Result<Part> {
+async fn part(
+    content: Content,
+    file: String,
+    sink: Sink,
+    holds: String,
+    news: &mpsc::Sender<News>,
+) -> Result<Part> {
     let (bytes, sha256) = sink.finish().await?;
     // Whoever asked may have gone.
-    let _ = news.send(News::Part { content: content.clone(), bytes }).await;
+    let _ = news.send(News::Part { content: content.clone(), bytes, holds }).await;
     Ok(Part { content, file, bytes, sha256 })
 }
 

@@ -17,6 +17,7 @@ impl Electorate {
             | Event::Answered(_)
             | Event::Commanded { .. }
             | Event::Copied { .. }
+            | Event::Laboured(_)
             | Event::KillFailed { .. } => {}
             Event::Loaded(read) => {
                 self.book = Book::loaded(read, self.now.after(self.config.retry));

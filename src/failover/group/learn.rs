@@ -54,6 +54,7 @@ impl Group {
                 self.note(format!("cannot end {}: {error}", self.name(server.index)));
             }
             Event::FrontMoved(order) => self.front.heard(order, self.now),
+            Event::Laboured(goes_on) => self.laboured(goes_on),
             Event::RestartPlanned(index) => {
                 let until = self.now.after(self.config.restart_limit);
                 self.actions.extend(self.restart.plan(index, self.members.server(index), self.now, until));

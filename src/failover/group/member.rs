@@ -20,6 +20,10 @@ pub(super) struct Life {
     /// Unanswered requests since it was last heard; `busy` ones counted apart.
     pub misses: u32,
     pub busy: u32,
+    /// Silent ones since it was last seen at work.
+    pub idle: u32,
+    /// The platform itself keeps it busy: only idleness counts.
+    pub excused: bool,
     pub refused: bool,
     pub pinged: Request,
     pub asked: Request,
@@ -75,6 +79,8 @@ impl roster::Life for Life {
             heard: None,
             misses: 0,
             busy: 0,
+            idle: 0,
+            excused: false,
             refused: false,
             pinged: Request::default(),
             asked: Request::default(),
@@ -111,6 +117,9 @@ impl roster::Life for Life {
 
 impl Life {
     pub fn hung(&self, config: &Config) -> bool {
+        if self.excused {
+            return self.idle >= config.labour_idle;
+        }
         self.misses >= config.misses || self.misses + self.busy >= config.busy_misses
     }
 
@@ -127,7 +136,7 @@ impl Life {
 
     fn heard(&mut self, now: Moment) {
         self.heard = Some(now);
-        (self.misses, self.busy, self.refused) = (0, 0, false);
+        (self.misses, self.busy, self.idle, self.refused) = (0, 0, 0, false);
     }
 
     pub fn answered(&mut self, now: Moment) {
@@ -142,6 +151,7 @@ impl Life {
             return;
         }
         self.refused = how == Miss::Refused;
+        self.idle = if how == (Miss::Silent { busy: false }) { self.idle + 1 } else { 0 };
         if how == (Miss::Silent { busy: true }) { self.busy += 1 } else { self.misses += 1 }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use dotcloud_local::engine::backup::Busy;
 use dotcloud_local::engine::driver::{GroupHandle, Tuning};
 use dotcloud_local::engine::group::{CopyCommands, GroupContext};
 use dotcloud_local::model::{GroupStatus, SyncState};
@@ -156,6 +157,7 @@ fn spawn(servers: &Arc<Servers>, ledger: &Arc<TestLedger>, front: &watch::Sender
         runtime: servers.clone(),
         front: Arc::new(TestFront(front.clone())),
         ledger: ledger.clone(),
+        labour: Busy::default().labour(&"db".parse().unwrap()),
     };
     GroupHandle::spawn_with(context, Tuning { verify_processes: false, ..Tuning::new("db") })
 }
