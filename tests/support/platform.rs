@@ -264,7 +264,7 @@ pub fn texts(list: &Value) -> Vec<String> {
 }
 
 /// All instances up and, for a data service, a master open and every slave synchronised.
-fn is_settled(service: &Value) -> bool {
+pub fn is_settled(service: &Value) -> bool {
     let instances = service["instances"].as_array();
     let up = instances.into_iter().flatten().filter(|instance| instance["state"] == "up").count() as u64;
     let members = service["group"]["members"].as_array();
