@@ -46,7 +46,9 @@ struct Wish {
 
 fn main() {
     let wish = Wish::from_environment();
-    let platform = Platform::new();
+    let mut platform = Platform::new();
+    // While a daemon is dead another platform on this machine may take the port that both like best.
+    platform.set("DOTCLOUD_HTTP_PORT", &(30_000 + std::process::id() % 2000).to_string());
     let mut clean = true;
     let mut results = Vec::new();
     for row in Row::wanted(&wish.only) {

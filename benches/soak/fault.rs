@@ -114,10 +114,9 @@ impl Fault {
 
     fn figure(&self) -> String {
         match self {
-            Self::Pause(_, time)
-            | Self::PauseAndKill(_, time)
-            | Self::Cut(_, time)
-            | Self::Freeze(_, time) => format!(" {} ms", time.as_millis()),
+            Self::Pause(_, time) | Self::PauseAndKill(_, time) | Self::Cut(_, time) | Self::Freeze(_, time) => {
+                format!(" {} ms", time.as_millis())
+            }
             Self::Memory(limit) => format!(" {limit}M"),
             _ => String::new(),
         }

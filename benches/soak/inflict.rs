@@ -119,7 +119,12 @@ fn cut(stage: &Stage<'_>, place: &Place, time: Duration) -> bool {
 /// Whether the server's own process was there: of several, the one that began first.
 fn signal(stage: &Stage<'_>, place: &Place, signal: Signal) -> bool {
     let comm = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let pids = stage.engine.try_processes(&place.server).unwrap_or_default().into_iter().filter_map(|pid| pid.parse::<i32>().ok());
+    let pids = stage
+        .engine
+        .try_processes(&place.server)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|pid| pid.parse::<i32>().ok());
     let server = pids.filter(|pid| comm(pid).trim() == stage.row.process()).min();
     let pid = server.and_then(Pid::from_raw);
     pid.is_some_and(|pid| kill_process(pid, signal).is_ok())

@@ -14,6 +14,8 @@ use crate::support::platform::{Platform, is_settled};
 use crate::support::{pause, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What is whole for so long has noticed what was done to it.
+const LASTING: Duration = Duration::from_millis(500);
 
 pub struct Stage<'a> {
     pub platform: &'a Platform,
@@ -70,19 +72,26 @@ impl<'a> Stage<'a> {
         ledger.at(own)
     }
 
-    /// How long it took until every member was there and in step; what `info` says when it is not.
+    /// How long it took until every member was there and in step, and stayed so; what `info` says
+    /// when it is not.
     pub fn whole_within(&self, patience: Duration) -> Result<Duration, Value> {
-        let began = Instant::now();
+        let (began, mut since) = (Instant::now(), None::<(Instant, Value)>);
         loop {
             let info = self.info();
-            let held = info["holds"].as_array().is_some_and(|holds| !holds.is_empty());
-            if is_settled(&info) && !held {
-                return Ok(began.elapsed());
-            }
-            if began.elapsed() > patience {
-                return Err(info);
+            let (whole, epoch) = (is_whole(&info), &info["group"]["epoch"]);
+            // What was just done may not have been noticed yet.
+            since = since.filter(|(_, before)| whole && before == epoch);
+            match &since {
+                Some((at, _)) if at.elapsed() > LASTING => return Ok(at.duration_since(began)),
+                None if whole => since = Some((Instant::now(), epoch.clone())),
+                _ if began.elapsed() > patience => return Err(info),
+                _ => {}
             }
             pause(Duration::from_millis(100));
         }
     }
+}
+
+fn is_whole(info: &Value) -> bool {
+    is_settled(info) && info["holds"].as_array().is_none_or(Vec::is_empty)
 }
