@@ -73,6 +73,10 @@ bench-lost: setup ## Acknowledged writes lost over 50 kills of each database's m
 bench-split-brain: setup ## Writes that an old master accepts when it wakes up after another was promoted, 20 times each
 	$(bench) failover -- split-brain $(ONLY)
 
+.PHONY: bench-soak
+bench-soak: setup ## Faults by seed on each database, its promises checked after each: SEED=7 MINUTES=5 ONLY=mysql FAULTS=kill
+	SEED=$(or $(SEED),1) MINUTES=$(or $(MINUTES),5) ONLY="$(ONLY)" FAULTS="$(FAULTS)" $(CARGO) bench --bench soak
+
 .PHONY: bench-up
 bench-up: setup ## Warm `up --wait` of 4 www + 1 redis beside Docker Compose
 	@scripts/fetch-compose.sh

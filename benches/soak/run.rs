@@ -54,7 +54,7 @@ fn play(
     rng: &mut Rng,
     took: &mut Option<Duration>,
 ) -> Vec<String> {
-    let writers = Writers::start(&stage.ledger, round);
+    let writers = Writers::start(stage, round);
     let outcomes = inflict::deal(stage, hand, rng);
     let mut wrong: Vec<String> = Vec::new();
     match stage.whole_within(WHOLE) {

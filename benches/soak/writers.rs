@@ -1,23 +1,31 @@
-//! Clients that write through the stable address, and what they were promised.
+//! Clients that write through the stable address, and past it to the members themselves, and what
+//! they were promised.
 
 use std::time::Duration;
 
-use crate::support::ledger::{Ledger, Writer};
+use crate::place::Place;
+use crate::stage::Stage;
+use crate::support::ledger::{Database, Ledger, Writer};
 use crate::support::wait_for;
 
 /// Clients that write at the same time.
 const CLIENTS: usize = 3;
 /// Between two writes of a client: servers are struck, not measured.
 const PACE: Duration = Duration::from_millis(3);
+/// Between two attempts past the front.
+const STRAY_PACE: Duration = Duration::from_millis(50);
 /// Of each client, before and after what happens.
 const WARM: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Ledgers of earlier rounds that are read again: what is gone may go later.
-const REMEMBERED: usize = 12;
+const REMEMBERED: usize = 20;
 
 /// The clients of one round.
 pub struct Writers {
     writers: Vec<(Ledger, Writer)>,
+    /// To each member, where a server itself makes a write wait: what any of them acknowledges,
+    /// whoever it takes itself for, has to stay.
+    strays: Vec<(Ledger, Writer)>,
 }
 
 /// What was acknowledged in one ledger, and what is known to be gone.
@@ -39,13 +47,24 @@ pub struct Promises {
 
 impl Writers {
     /// Returns when each has had its first acknowledgements.
-    pub fn start(template: &Ledger, round: usize) -> Self {
-        let ledgers = (0..CLIENTS).map(|client| Ledger { key: format!("soak_{round}_{client}"), ..template.clone() });
-        let writers = ledgers.map(|ledger| {
+    pub fn start(stage: &Stage<'_>, round: usize) -> Self {
+        let made = |key: String| {
+            let ledger = Ledger { key, ..stage.ledger.clone() };
             ledger.create();
+            ledger
+        };
+        let stray = |place: &Place| {
+            let ledger = made(format!("soak_{round}_past_{}", place.number));
+            let writer = Writer::paced(stage.at(place, &ledger), STRAY_PACE);
+            (ledger, writer)
+        };
+        let writer = |client| {
+            let ledger = made(format!("soak_{round}_{client}"));
             (ledger.clone(), Writer::paced(ledger, PACE))
-        });
-        let all = Self { writers: writers.collect() };
+        };
+        let waits = stage.row.keeps_all && stage.ledger.database != Database::Redis;
+        let strays = stage.places().iter().filter(|_| waits).map(stray).collect();
+        let all = Self { writers: (0..CLIENTS).map(writer).collect(), strays };
         all.go_on("before it is struck");
         all
     }
@@ -61,7 +80,7 @@ impl Writers {
     }
 
     pub fn stop(self) -> Vec<Promise> {
-        let all = self.writers.into_iter();
+        let all = self.strays.into_iter().chain(self.writers);
         all.map(|(ledger, writer)| Promise { ledger, acknowledged: writer.stop(), lost: 0 }).collect()
     }
 }

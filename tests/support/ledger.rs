@@ -170,7 +170,7 @@ impl Writer {
         Self::paced(ledger, Duration::ZERO)
     }
 
-    /// With a pause after each write.
+    /// With a pause after each write, acknowledged or not.
     pub fn paced(ledger: Ledger, pace: Duration) -> Self {
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
@@ -220,6 +220,7 @@ fn write(state: &State, ledger: &Ledger, pace: Duration) {
             // A number is never used twice: without an answer nobody knows whether it was written.
             number += 1;
             if !acknowledged {
+                pause(pace);
                 break;
             }
             let mut promises = state.promises.lock().unwrap();
@@ -232,9 +233,7 @@ fn write(state: &State, ledger: &Ledger, pace: Duration) {
                 connection.last = last;
             }
             drop(promises);
-            if !pace.is_zero() {
-                pause(pace);
-            }
+            pause(pace);
         }
     }
 }
