@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::mysql::MySql;
 use super::pause;
 use super::postgresql::PostgreSql;
-use super::redis::{Redis, Reply, is_set};
+use super::redis::{Redis, Reply, all_set};
 
 /// A parked connection waits this long before the next is tried.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -107,7 +107,7 @@ impl Ledger {
     pub fn numbers(&self) -> Result<HashSet<usize>, String> {
         Ok(match self.session()? {
             Session::Redis(mut redis, key) => match redis.call(&["GET", &key]).map_err(|error| error.to_string())? {
-                Reply::Bulk(Some(bitmap)) => (0..bitmap.len() * 8).filter(|number| is_set(&bitmap, *number)).collect(),
+                Reply::Bulk(Some(bitmap)) => all_set(&bitmap).collect(),
                 Reply::Bulk(None) => HashSet::new(),
                 refused => return Err(format!("GET {key}: {refused:?}")),
             },
