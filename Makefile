@@ -81,6 +81,10 @@ bench-replication: setup ## Acknowledged writes per second with and without the 
 bench-start: setup ## How soon a new Redis, MySQL and PostgreSQL answers, beside one that makes its data at the start
 	$(bench) start
 
+.PHONY: bench-soak
+bench-soak: setup ## Faults by seed on each database, its promises checked after each: SEED=7 MINUTES=5 ONLY=mysql FAULTS=kill
+	SEED=$(or $(SEED),1) MINUTES=$(or $(MINUTES),5) ONLY="$(ONLY)" FAULTS="$(FAULTS)" $(CARGO) bench --bench soak
+
 .PHONY: bench-up
 bench-up: setup ## Warm `up --wait` of 4 www + 1 redis beside Docker Compose
 	@scripts/fetch-compose.sh

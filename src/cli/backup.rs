@@ -86,7 +86,11 @@ async fn back_up(args: Args, ctx: &Context) -> Result<u8, CliError> {
         ctx.ui.json(&Done { service, member: &member, file, bytes, duration_ms, sha256 });
     } else {
         let said = format!("{} is backed up to {file} ({})", args.service, amount(bytes, duration));
-        if to_stdout { ctx.ui.info(said) } else { ctx.ui.success(said) }
+        if to_stdout {
+            ctx.ui.info(said)
+        } else {
+            ctx.ui.success(said)
+        }
         if !holds.is_empty() {
             ctx.ui.info(format!("It holds {holds}"));
         }

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, EndpointIpamConfig, EndpointSettings, NetworkConnectRequest,
+    NetworkDisconnectRequest,
+};
 use bollard::query_parameters as query;
 use tokio::runtime::Runtime;
 
@@ -102,11 +105,16 @@ impl Engine {
 
     /// The host's ids of all processes of a container, ascending.
     pub fn processes(&self, container: &str) -> Vec<String> {
-        let top = self.runtime.block_on(self.docker.top_processes(container, None::<query::TopOptions>)).unwrap();
-        let column = top.titles.unwrap_or_default().iter().position(|title| title == "PID").unwrap();
+        self.try_processes(container).unwrap_or_else(|| panic!("{container} runs"))
+    }
+
+    /// The same; `None` where it does not run.
+    pub fn try_processes(&self, container: &str) -> Option<Vec<String>> {
+        let top = self.runtime.block_on(self.docker.top_processes(container, None::<query::TopOptions>)).ok()?;
+        let column = top.titles.unwrap_or_default().iter().position(|title| title == "PID")?;
         let mut pids: Vec<_> = top.processes.unwrap_or_default().into_iter().map(|row| row[column].clone()).collect();
         pids.sort();
-        pids
+        Some(pids)
     }
 
     /// The names of a home's running servers and pods of data services, in order.
@@ -135,9 +143,37 @@ impl Engine {
         self.runtime.block_on(self.docker.pause_container(container)).unwrap();
     }
 
+    /// Whether it ran, and is paused.
+    pub fn try_pause(&self, container: &str) -> bool {
+        self.runtime.block_on(self.docker.pause_container(container)).is_ok()
+    }
+
     /// Whether it was paused and runs again now.
     pub fn unpause(&self, container: &str) -> bool {
         self.runtime.block_on(self.docker.unpause_container(container)).is_ok()
+    }
+
+    /// Whether it was there, and is removed by force.
+    pub fn remove(&self, container: &str) -> bool {
+        let force = query::RemoveContainerOptionsBuilder::default().force(true).build();
+        self.runtime.block_on(self.docker.remove_container(container, Some(force))).is_ok()
+    }
+
+    /// Takes a container off its network; the network and the address it had there.
+    pub fn disconnect(&self, container: &str) -> Option<(String, String)> {
+        let found = self.runtime.block_on(self.docker.inspect_container(container, None)).ok()?;
+        let (network, endpoint) = found.network_settings?.networks?.into_iter().next()?;
+        let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
+        self.runtime.block_on(self.docker.disconnect_network(&network, request)).ok()?;
+        Some((network, endpoint.ip_address.unwrap_or_default()))
+    }
+
+    /// Puts a container onto a network with an address, if it is still there.
+    pub fn reconnect(&self, container: &str, network: &str, address: String) -> bool {
+        let ipam = EndpointIpamConfig { ipv4_address: Some(address), ..EndpointIpamConfig::default() };
+        let endpoint_config = Some(EndpointSettings { ipam_config: Some(ipam), ..EndpointSettings::default() });
+        let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config };
+        self.runtime.block_on(self.docker.connect_network(network, request)).is_ok()
     }
 
     pub fn has_image(&self, image: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Numbered writes that can be asked for afterwards: what was acknowledged and is gone is lost.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,11 +8,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::mysql::MySql;
+use super::pause;
 use super::postgresql::PostgreSql;
-use super::redis::{Redis, Reply, is_set};
+use super::redis::{Redis, Reply, all_set};
 
 /// A parked connection waits this long before the next is tried.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Where nobody listens an attempt fails at once; many in a row would starve what is to listen.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
 /// Where and as what the numbers are kept.
 #[derive(Debug, Clone)]
@@ -95,23 +99,26 @@ impl Ledger {
 
     /// How many of these numbers are not there.
     pub fn lost(&self, acknowledged: &[usize]) -> usize {
-        let kept: Box<dyn Fn(&usize) -> bool> = match self.session().unwrap() {
-            Session::Redis(mut redis, key) => match redis.call(&["GET", &key]).unwrap() {
-                Reply::Bulk(Some(bitmap)) => Box::new(move |number| is_set(&bitmap, *number)),
-                _ => Box::new(|_| false),
+        let kept = self.numbers().unwrap();
+        acknowledged.iter().filter(|number| !kept.contains(number)).count()
+    }
+
+    /// All numbers that are there; the server's words when it does not say.
+    pub fn numbers(&self) -> Result<HashSet<usize>, String> {
+        Ok(match self.session()? {
+            Session::Redis(mut redis, key) => match redis.call(&["GET", &key]).map_err(|error| error.to_string())? {
+                Reply::Bulk(Some(bitmap)) => all_set(&bitmap).collect(),
+                Reply::Bulk(None) => HashSet::new(),
+                refused => return Err(format!("GET {key}: {refused:?}")),
             },
             Session::MySql(mut mysql, key) => {
-                let rows = mysql.rows::<usize>(&format!("SELECT number FROM ledgers.{key}")).unwrap();
-                let rows: std::collections::HashSet<usize> = rows.into_iter().collect();
-                Box::new(move |number| rows.contains(number))
+                mysql.rows::<usize>(&format!("SELECT number FROM ledgers.{key}"))?.into_iter().collect()
             }
             Session::PostgreSql(mut postgresql, key) => {
-                let rows = postgresql.rows(&format!("SELECT number FROM {key}")).unwrap();
-                let rows: std::collections::HashSet<usize> = rows.iter().map(|row| row.parse().unwrap()).collect();
-                Box::new(move |number| rows.contains(number))
+                let rows = postgresql.rows(&format!("SELECT number FROM {key}"))?;
+                rows.iter().map(|row| row.parse().unwrap()).collect()
             }
-        };
-        acknowledged.iter().filter(|number| !kept(number)).count()
+        })
     }
 }
 
@@ -160,9 +167,14 @@ struct Connection {
 
 impl Writer {
     pub fn start(ledger: Ledger) -> Self {
+        Self::paced(ledger, Duration::ZERO)
+    }
+
+    /// With a pause after each write, acknowledged or not.
+    pub fn paced(ledger: Ledger, pace: Duration) -> Self {
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
-        let thread = std::thread::spawn(move || write(&shared, &ledger));
+        let thread = std::thread::spawn(move || write(&shared, &ledger, pace));
         Self { state, thread }
     }
 
@@ -194,17 +206,21 @@ impl Writer {
     }
 }
 
-fn write(state: &State, ledger: &Ledger) {
+fn write(state: &State, ledger: &Ledger, pace: Duration) {
     let mut number = 0;
     while !state.stop.load(Ordering::Relaxed) {
         let asked = Instant::now();
-        let Ok(mut session) = ledger.session() else { continue };
+        let Ok(mut session) = ledger.session() else {
+            pause(BETWEEN_ATTEMPTS);
+            continue;
+        };
         let mut first = true;
         while !state.stop.load(Ordering::Relaxed) {
             let acknowledged = session.write(number);
             // A number is never used twice: without an answer nobody knows whether it was written.
             number += 1;
             if !acknowledged {
+                pause(pace);
                 break;
             }
             let mut promises = state.promises.lock().unwrap();
@@ -216,6 +232,8 @@ fn write(state: &State, ledger: &Ledger) {
             if let Some(connection) = promises.connections.last_mut() {
                 connection.last = last;
             }
+            drop(promises);
+            pause(pace);
         }
     }
 }

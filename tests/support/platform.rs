@@ -60,8 +60,10 @@ impl Platform {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// `DOTCLOUD_BINARY=…` drives another build than this one.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dotcloud"));
+        let built = || env!("CARGO_BIN_EXE_dotcloud").into();
+        let mut command = Command::new(std::env::var_os("DOTCLOUD_BINARY").unwrap_or_else(built));
         command.args(arguments).env("DOTCLOUD_HOME", self.home.path()).stdin(Stdio::null());
         command.env_remove("DOTCLOUD_APPLICATION").env("NO_COLOR", "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -264,7 +266,7 @@ pub fn texts(list: &Value) -> Vec<String> {
 }
 
 /// All instances up and, for a data service, a master open and every slave synchronised.
-fn is_settled(service: &Value) -> bool {
+pub fn is_settled(service: &Value) -> bool {
     let instances = service["instances"].as_array();
     let up = instances.into_iter().flatten().filter(|instance| instance["state"] == "up").count() as u64;
     let members = service["group"]["members"].as_array();

@@ -84,3 +84,9 @@ impl Redis {
 pub fn is_set(bitmap: &[u8], n: usize) -> bool {
     bitmap.get(n / 8).is_some_and(|byte| byte & (0x80 >> (n % 8)) != 0)
 }
+
+/// The numbers of all bits that are set.
+pub fn all_set(bitmap: &[u8]) -> impl Iterator<Item = usize> {
+    let set = bitmap.iter().enumerate().filter(|(_, byte)| **byte != 0);
+    set.flat_map(|(at, _)| at * 8..at * 8 + 8).filter(|n| is_set(bitmap, *n))
+}

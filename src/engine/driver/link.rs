@@ -1,21 +1,16 @@
 //! The held connection to one server process: requests in, events out, one at a time.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
 
-use crate::failover::dialect::{Dialect, MemberReport, Motion, Reply, RoleChange, ServerCommand};
+use crate::failover::dialect::{MemberReport, Motion, Reply, RoleChange, ServerCommand};
 use crate::failover::{Event, Miss, Moment, Server};
 
-use super::connection::{ConnectError, Connection};
 use super::effort;
-
-/// A time-out that is noticed so much after its time says that we did not run ourselves.
-const STARVED: Duration = Duration::from_millis(50);
+use super::held::{Door, Failure, Held};
 
 #[derive(Debug, Clone)]
 pub(super) enum Request {
@@ -27,9 +22,7 @@ pub(super) enum Request {
 
 pub(super) struct Link {
     pub server: Server,
-    pub addr: SocketAddr,
-    pub password: String,
-    pub dialect: &'static dyn Dialect,
+    pub door: Door,
     /// For telling a busy server from a hung one, where its process is visible.
     pub pid: Option<u32>,
     pub answer_within: Duration,
@@ -38,21 +31,10 @@ pub(super) struct Link {
     pub events: mpsc::UnboundedSender<Event>,
 }
 
-/// Why there is no answer.
-enum Failure {
-    Broken,
-    /// `starved`: our own time-out came late, so that the answer's absence says little.
-    TimedOut {
-        starved: bool,
-    },
-    /// The login was refused, in the server's words.
-    Login(String),
-}
-
 impl Link {
     /// Serves requests until nobody can send any.
     pub async fn run(self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        let (mut held, mut tuned, mut used) = (None, 0, 0);
+        let (mut held, mut tuned, mut used) = (Held::new(self.door.clone()), 0, 0);
         while let Some(request) = requests.recv().await {
             let asked = matches!(request, Request::Ask(_));
             for event in self.serve(&mut held, request).await {
@@ -70,33 +52,35 @@ impl Link {
     }
 
     /// Makes the server use the memory it has. Whatever fails is tried after the next report.
-    async fn tune(&self, held: &mut Option<Connection>, tuned: &mut u64, used: u64) {
+    async fn tune(&self, held: &mut Held, tuned: &mut u64, used: u64) {
         let memory = self.memory.load(Ordering::Relaxed);
-        let (Some(connection), true) = (held.as_mut(), memory != *tuned) else { return };
-        let statements = self.dialect.tune_holding(memory, used);
+        let (Some(connection), true) = (held.idle(), memory != *tuned) else { return };
+        let statements = self.door.dialect.tune_holding(memory, used);
         let asked = connection.round_trip(&statements);
-        match tokio::time::timeout(self.answer_within * self.dialect.patience(), asked).await {
+        match tokio::time::timeout(self.answer_within * self.door.dialect.patience(), asked).await {
             Ok(Ok(replies)) => match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
                 Some(Reply::Error(error)) => tracing::info!(%error, "a server does not take its memory limit in"),
                 _ => *tuned = memory,
             },
             // What an interrupted connection would say next is not what it is asked then.
-            _ => *held = None,
+            _ => held.drop_connection(),
         }
     }
 
-    async fn serve(&self, held: &mut Option<Connection>, request: Request) -> Vec<Event> {
-        let server = self.server;
-        let commands = self.commands(&request);
+    async fn serve(&self, held: &mut Held, request: Request) -> Vec<Event> {
+        let (server, commands) = (self.server, self.commands(&request));
         let patient = matches!(request, Request::Command(_) | Request::Carry(_));
-        let patience = if patient { self.dialect.patience() } else { 1 };
-        let outcome = self.exchange(held, &commands, self.answer_within * patience).await;
-        if outcome.is_err() {
-            *held = None;
+        let patience = if patient { self.door.dialect.patience() } else { 1 };
+        let outcome = match (&request, commands.as_slice()) {
+            (Request::Ping, [ping]) => held.ping(ping, self.answer_within).await.map(|()| Vec::new()),
+            _ => held.exchange(&commands, self.answer_within * patience).await,
+        };
+        if outcome.is_err() && patient {
+            held.drop_connection();
         }
         match (request, outcome) {
             (Request::Ping, Ok(_) | Err(Failure::Login(_))) => vec![Event::Answered(server)],
-            (Request::Ask(asked), Ok(replies)) => vec![match self.dialect.read(&replies) {
+            (Request::Ask(asked), Ok(replies)) => vec![match self.door.dialect.read(&replies) {
                 Ok(report) => Event::Reported { server, asked, report },
                 Err(error) => Event::Complained { server, error: error.to_string() },
             }],
@@ -120,20 +104,20 @@ impl Link {
     /// A change of role is followed by a report, so that it is known what came of it.
     fn commands(&self, request: &Request) -> Vec<ServerCommand> {
         match request {
-            Request::Ping => vec![self.dialect.ping()],
-            Request::Ask(_) => self.dialect.probe(),
+            Request::Ping => vec![self.door.dialect.ping()],
+            Request::Ask(_) => self.door.dialect.probe(),
             Request::Command(change) => {
-                let mut commands = self.dialect.commands(*change, &self.password);
-                commands.extend(self.dialect.probe());
+                let mut commands = self.door.dialect.commands(*change, &self.door.password);
+                commands.extend(self.door.dialect.probe());
                 commands
             }
-            Request::Carry(motion) => self.dialect.carry(motion, &self.password),
+            Request::Carry(motion) => self.door.dialect.carry(motion, &self.door.password),
         }
     }
 
     fn outcome(&self, replies: &[Reply]) -> Result<MemberReport, String> {
         refused(replies)?;
-        self.dialect.read(replies).map_err(|error| error.to_string())
+        self.door.dialect.read(replies).map_err(|error| error.to_string())
     }
 
     fn miss(&self, failure: &Failure) -> Option<Event> {
@@ -144,29 +128,6 @@ impl Link {
         };
         Some(Event::Missed(self.server, how))
     }
-
-    /// One round trip within `limit`, over the held connection or a new one. A held one that
-    /// turns out broken is replaced once.
-    async fn exchange(
-        &self,
-        held: &mut Option<Connection>,
-        commands: &[ServerCommand],
-        limit: Duration,
-    ) -> Result<Vec<Reply>, Failure> {
-        let attempt = async {
-            if let Some(connection) = held.as_mut()
-                && let Ok(replies) = connection.round_trip(commands).await
-            {
-                return Ok(replies);
-            }
-            *held = None;
-            let connection = held.insert(Connection::open(self.addr, self.dialect, &self.password).await?);
-            connection.round_trip(commands).await.map_err(|_| Failure::Broken)
-        };
-        let due = Instant::now() + limit;
-        let outcome = timeout_at(due, attempt).await;
-        outcome.unwrap_or_else(|_| Err(Failure::TimedOut { starved: due.elapsed() > STARVED }))
-    }
 }
 
 /// The first error among the replies.
@@ -174,24 +135,5 @@ fn refused(replies: &[Reply]) -> Result<(), String> {
     match replies.iter().find(|reply| matches!(reply, Reply::Error(_))) {
         Some(Reply::Error(error)) => Err(error.clone()),
         _ => Ok(()),
-    }
-}
-
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::Broken => Self::Broken,
-            ConnectError::Login(error) => Self::Login(format!("refuses the login: {error}")),
-        }
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Broken => f.write_str("the connection broke"),
-            Self::TimedOut { .. } => f.write_str("no answer in time"),
-            Self::Login(error) => f.write_str(error),
-        }
     }
 }

@@ -9,6 +9,7 @@ mod amqp;
 mod connection;
 mod copy;
 mod effort;
+mod held;
 mod lines;
 mod link;
 mod mongo;

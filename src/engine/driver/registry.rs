@@ -14,6 +14,7 @@ use crate::failover::dialect::Dialect;
 use crate::failover::{Event, Seat, Server};
 
 use super::Tuning;
+use super::held::Door;
 use super::link::{Link, Request};
 use super::process::{self, Seen};
 
@@ -148,9 +149,7 @@ impl Registry {
         let memory = Arc::new(AtomicU64::new(member.memory.map_or(0, |memory| memory.bytes())));
         let link = Link {
             server,
-            addr: member.addr,
-            password: self.password.clone(),
-            dialect: self.dialect,
+            door: Door { addr: member.addr, dialect: self.dialect, password: self.password.clone() },
             pid: member.pid.filter(|_| watched),
             answer_within: self.tuning.answer_within,
             memory: memory.clone(),

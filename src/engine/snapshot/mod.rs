@@ -28,10 +28,16 @@ use super::handle::{Engine, EngineError, Result};
 #[derive(Debug)]
 pub enum News {
     /// `holds`: what is in it and what is not, in words; empty where it is simply everything.
-    Part { content: Content, bytes: u64, holds: String },
+    Part {
+        content: Content,
+        bytes: u64,
+        holds: String,
+    },
     Restarted(InstanceName),
     Saved(Box<Manifest>),
-    Restored { parts: usize },
+    Restored {
+        parts: usize,
+    },
     Failed(EngineError),
 }
 
