@@ -133,6 +133,8 @@ function begin(): void
     $connection->query('CREATE DATABASE IF NOT EXISTS failover');
     $connection->query('CREATE TABLE IF NOT EXISTS failover.numbers
         (writer VARCHAR(60), run BIGINT, number INT, PRIMARY KEY (writer, run, number))');
+    // Row 0 says that this run has begun, before the rows of the former one go.
+    $connection->query(sprintf("INSERT INTO failover.numbers VALUES ('%s', %d, 0)", NAME, RUN));
     $connection->query(sprintf("DELETE FROM failover.numbers WHERE writer = '%s' AND run < %d", NAME, RUN));
 }
 

@@ -126,6 +126,8 @@ def begin():
             "CREATE TABLE IF NOT EXISTS failover.numbers "
             "(writer VARCHAR(60), run BIGINT, number INT, PRIMARY KEY (writer, run, number))"
         )
+        # Row 0 says that this run has begun, before the rows of the former one go.
+        cursor.execute("INSERT INTO failover.numbers VALUES (%s, %s, 0)", (NAME, RUN))
         cursor.execute("DELETE FROM failover.numbers WHERE writer = %s AND run < %s", (NAME, RUN))
     connection.close()
 

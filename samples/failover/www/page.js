@@ -39,10 +39,12 @@ async function lost(database, accounts) {
 }
 
 async function missing(connection, { writer, run, acknowledged }) {
-  // A writer goes on only when a row is acknowledged: rows 1 to `acknowledged` all were.
-  const sql = 'SELECT COUNT(*) AS kept FROM failover.numbers WHERE writer = ? AND run = ? AND number <= ?';
-  const [[{ kept }]] = await connection.query({ sql, timeout: PATIENCE_MS }, [writer, run, acknowledged]);
-  return acknowledged - kept;
+  // A writer goes on only when a row is acknowledged: rows 1 to `acknowledged` all were. One that was
+  // started anew removes the rows of its former run, which are not lost then; its account comes later.
+  const sql = `SELECT SUM(run = ? AND number BETWEEN 1 AND ?) AS kept, MAX(run) AS latest
+    FROM failover.numbers WHERE writer = ?`;
+  const [[{ kept, latest }]] = await connection.query({ sql, timeout: PATIENCE_MS }, [run, acknowledged, writer]);
+  return latest > run ? null : acknowledged - kept;
 }
 
 async function answer(url) {

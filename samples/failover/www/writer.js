@@ -106,6 +106,8 @@ async function begin() {
   await connection.query('CREATE DATABASE IF NOT EXISTS failover');
   await connection.query(`CREATE TABLE IF NOT EXISTS failover.numbers
     (writer VARCHAR(60), run BIGINT, number INT, PRIMARY KEY (writer, run, number))`);
+  // Row 0 says that this run has begun, before the rows of the former one go.
+  await connection.query('INSERT INTO failover.numbers VALUES (?, ?, 0)', [NAME, RUN]);
   await connection.query('DELETE FROM failover.numbers WHERE writer = ? AND run < ?', [NAME, RUN]);
   await connection.end();
 }
