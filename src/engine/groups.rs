@@ -19,8 +19,8 @@ use super::clock;
 use super::driver::{GroupHandle, SwitchoverError};
 use super::group::{CopyCommands, GroupContext, Ledger, LedgerError, ObservedMember};
 use super::inner::Inner;
-pub use front::refusal;
 use front::RoutedFront;
+pub use front::refusal;
 
 /// A driver and what it was started with.
 struct Running {

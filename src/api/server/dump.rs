@@ -86,7 +86,11 @@ async fn gone(mut frames: Frames) {
 }
 
 async fn send(mut dump: Backup, mut sink: Sink) -> Result<(), FrameError> {
-    let begun = DumpNews::Begun { member: dump.member.to_string(), extension: dump.extension.clone(), holds: dump.holds.clone() };
+    let begun = DumpNews::Begun {
+        member: dump.member.to_string(),
+        extension: dump.extension.clone(),
+        holds: dump.holds.clone(),
+    };
     sink.send(news(&begun)).await?;
     loop {
         match dump.next().await {

@@ -112,7 +112,9 @@ pub fn refusal(replication: &str, service: &ServiceName, state: &TcpState) -> Ar
 }
 
 fn until_then(service: &ServiceName, what: &str) -> String {
-    format!("the contents of {service} are being replaced by a {what}, which lasts for longer than clients are let wait")
+    format!(
+        "the contents of {service} are being replaced by a {what}, which lasts for longer than clients are let wait"
+    )
 }
 
 fn said(replication: &str, why: &str) -> Arc<Refusal> {

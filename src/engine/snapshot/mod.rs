@@ -28,10 +28,16 @@ use super::handle::{Engine, EngineError, Result};
 #[derive(Debug)]
 pub enum News {
     /// `holds`: what is in it and what is not, in words; empty where it is simply everything.
-    Part { content: Content, bytes: u64, holds: String },
+    Part {
+        content: Content,
+        bytes: u64,
+        holds: String,
+    },
     Restarted(InstanceName),
     Saved(Box<Manifest>),
-    Restored { parts: usize },
+    Restored {
+        parts: usize,
+    },
     Failed(EngineError),
 }
 
@@ -95,7 +101,7 @@ impl Engine {
         let (news, told) = mpsc::channel(16);
         let engine = self.clone();
         tokio::spawn(async move {
-            let ended = restore::run(&engine, &app, plan, progress, &news).await;
+            let ended = restore::run(&engine, &app, plan, progress, &turn, &news).await;
             tell(&news, turn, ended).await;
         });
         Ok(told)

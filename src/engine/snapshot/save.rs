@@ -110,13 +110,7 @@ async fn dump(
     part(content, file, sink, backup.holds, news).await
 }
 
-async fn part(
-    content: Content,
-    file: String,
-    sink: Sink,
-    holds: String,
-    news: &mpsc::Sender<News>,
-) -> Result<Part> {
+async fn part(content: Content, file: String, sink: Sink, holds: String, news: &mpsc::Sender<News>) -> Result<Part> {
     let (bytes, sha256) = sink.finish().await?;
     // Whoever asked may have gone.
     let _ = news.send(News::Part { content: content.clone(), bytes, holds }).await;

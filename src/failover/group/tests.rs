@@ -1,6 +1,7 @@
 //! One walk per story; the many stories at once are in `tests/scenarios`.
 
 mod guard;
+mod labour;
 mod lag;
 mod vouch;
 
