@@ -9,7 +9,7 @@ use super::node::Content;
 use super::ports;
 use super::reader::{Entry, Reader, kind};
 use crate::model::PortKind;
-use crate::model::service_type::REPLICATION;
+use crate::model::settings::{Setting, Takes, setting};
 
 /// `config`: what the platform itself understands, and what is the type's.
 #[derive(Default)]
@@ -34,8 +34,12 @@ fn settings(reader: &mut Reader, entries: Vec<Entry>, type_name: &str) -> BTreeM
             let message = format!("{} has no effect inside \"config\"", quoted(&entry.key));
             reader.warn(entry.key_bytes.clone(), message, "Move it out: it belongs beside \"config\"");
         }
-        if key == "replication" {
-            check_replication(reader, &entry, type_name);
+        if let Some(setting) = setting(type_name, &key) {
+            // A number without a value is one that is not given.
+            if matches!(setting.takes, Takes::Number { .. }) && reader.tree.is_nothing(entry.value) {
+                continue;
+            }
+            check_setting(reader, &entry, setting, type_name);
         }
         let value = reader.value(entry.value);
         if config.insert(key, value).is_some() {
@@ -46,17 +50,33 @@ fn settings(reader: &mut Reader, entries: Vec<Entry>, type_name: &str) -> BTreeM
     config
 }
 
-/// A word that nobody understands must not decide whether writes are safe.
-fn check_replication(reader: &mut Reader, entry: &Entry, type_name: &str) {
-    let Some((_, permitted)) = REPLICATION.iter().find(|(name, _)| *name == type_name) else { return };
+/// A word that nobody understands must not decide whether writes are safe, and a server must not
+/// be found unable to start with it.
+fn check_setting(reader: &mut Reader, entry: &Entry, setting: &Setting, type_name: &str) {
     let text = match reader.tree.content(entry.value) {
         Content::Scalar { text, .. } => text.as_str(),
         other => kind(other),
     };
-    if !permitted.contains(&text) {
-        let message = format!("\"replication\" of {type_name} cannot be {}", quoted(text));
-        let choice: Vec<String> = permitted.iter().map(|word| quoted(word)).collect();
-        reader.error(reader.place(entry), message, format!("Write one of {}", choice.join(", ")));
+    let plain = matches!(reader.tree.content(entry.value), Content::Scalar { .. });
+    if matches!(setting.takes, Takes::Anything) || (plain && setting.takes.accepts(text)) {
+        return;
+    }
+    let (place, written) = (reader.place(entry), quoted(text));
+    let cannot = format!("\"{}\" of {type_name} cannot be {written}", entry.key);
+    match setting.takes {
+        Takes::Number { least, most } => {
+            let hint = format!("Write a whole number from {least} to {most} ({})", setting.unit);
+            reader.error(place, cannot, hint);
+        }
+        Takes::Word(words) => {
+            let choice: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            reader.error(place, cannot, format!("Write one of {}", choice.join(", ")));
+        }
+        Takes::Truth { else_is } => {
+            let message = format!("\"{}\" of {type_name} is no yes or no: {written} counts as {else_is}", entry.key);
+            reader.warn(place, message, "Write true or false");
+        }
+        Takes::Anything => {}
     }
 }
 

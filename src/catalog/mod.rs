@@ -237,6 +237,21 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_of_a_type_is_one_that_build_files_are_checked_for() {
+        use crate::model::settings::{SETTINGS, setting};
+        let catalog = Catalog::embedded().unwrap();
+        for (of, key, default) in catalog.types().flat_map(|of| of.config.iter().map(move |(k, v)| (of, k, v))) {
+            let known = setting(&of.name, key).unwrap_or_else(|| panic!("{}: {key}", of.name));
+            let text = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            assert!(known.takes.accepts(&text), "{}: {key} = {text}", of.name);
+        }
+        let asked = |of: &ServiceType, key: &str| of.config.contains_key(key) || key == "replication";
+        for (name, key) in SETTINGS.iter().flat_map(|one| one.types.iter().map(|name| (*name, one.key))) {
+            assert!(asked(catalog.get(name).unwrap(), key), "{name} has no {key}");
+        }
+    }
+
+    #[test]
     fn a_server_may_ask_for_settings_of_its_type_alone() {
         let text = "kind = \"data\"\nsummary = \"x\"\n[images]\nfrom = \"base\"\n[data]\nkind_variable = \"X\"\n\
                     url_scheme = \"x\"\nlogin = \"\"\nport = 1\ndata_path = \"/x\"\npod_command = []\n\

@@ -19,9 +19,9 @@ use file::{DumpFile, Sum};
 /// Write a consistent dump of a data service to a file
 ///
 /// The file is db-TIME.EXTENSION in this folder unless one is named: SQL for PostgreSQL and, within
-/// gzip, for MySQL, an RDB for Redis; such files can be restored here and elsewhere. It is taken
-/// from a synchronized slave where there is one. The service goes on meanwhile. A file appears
-/// under its name only when it is complete.
+/// gzip, for MySQL, an RDB for Redis, definitions without messages for RabbitMQ; such files can be
+/// restored here and elsewhere. It is taken from a synchronized slave where there is one. The
+/// service goes on meanwhile. A file appears under its name only when it is complete.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     pub service: ServiceName,

@@ -21,8 +21,9 @@ use super::{CliError, Context, follow};
 /// Takes what `dotcloud backup` wrote, and what the server's own tools write elsewhere: mysqldump
 /// and mariadb-dump (with --databases or --all-databases), an RDB of Redis. The dump is taken in
 /// and checked before the first change: one that is truncated, or not of this server, changes
-/// nothing. Then everything in the service is replaced, while it runs and its slaves follow. Its
-/// login and password stay.
+/// nothing. Then everything in the service is replaced, while it runs and its slaves follow. Clients
+/// are disconnected and held back meanwhile: new connections wait for up to 10 s, then they are told
+/// why. Its login and password stay.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     pub service: ServiceName,

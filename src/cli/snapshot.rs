@@ -13,7 +13,8 @@ use super::{CliError, Context};
 
 /// Save all data of an application, and come back to it
 ///
-/// Databases (as `dotcloud backup` dumps them), the folders that services share, and each
+/// Databases (as `dotcloud backup` dumps them; of RabbitMQ everything, messages among it, for which
+/// the broker is stopped for a moment), the folders that services share, and each
 /// instance's ~/data. Snapshots are kept in DOTCLOUD_HOME/snapshots, also when their application
 /// is destroyed.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,7 +25,7 @@ pub struct Args {
 
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Action {
-    /// Save everything as it is now; what runs goes on
+    /// Save everything as it is now; what runs goes on, but for a moment in RabbitMQ
     Save {
         /// [default: the time]
         name: Option<SnapshotName>,
@@ -33,8 +34,9 @@ pub enum Action {
     List,
     /// Put everything of a snapshot in the place of what is there now
     ///
-    /// All of it is checked before the first change. Databases and shared folders are replaced
-    /// while their services run; an instance whose ~/data is replaced is restarted.
+    /// All of it is checked before the first change. Shared folders are replaced while their services
+    /// run; clients of databases are disconnected and held back meanwhile (new connections wait for
+    /// up to 10 s, then they are told why); an instance whose ~/data is replaced is restarted.
     Restore { name: SnapshotName },
     /// Delete a snapshot
     Delete { name: SnapshotName },

@@ -10,6 +10,7 @@ pub mod observed;
 pub mod refusal;
 pub mod route;
 pub mod service_type;
+pub mod settings;
 pub mod snapshot;
 pub mod stack;
 

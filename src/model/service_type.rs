@@ -47,14 +47,3 @@ pub const DATA_TYPES: &[&str] = &[
 
 /// Types the platform had withdrawn: still understood, with a warning.
 pub const RETIRED_TYPES: &[&str] = &["opa"];
-
-/// What `config.replication` may be, by type; the first is the type's default. Whether a write
-/// waits until a slave has it: `async` says that it does not.
-pub const REPLICATION: &[(&str, &[&str])] = &[
-    ("mongodb", &["sync", "async"]),
-    ("mysql", &["semisync", "async", "sync"]),
-    ("mysql-masterslave", &["semisync", "async", "sync"]),
-    ("postgis", &["sync", "async"]),
-    ("postgresql", &["sync", "async"]),
-    ("redis", &["async", "sync"]),
-];

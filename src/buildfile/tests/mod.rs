@@ -5,6 +5,7 @@ mod findings;
 mod hostile;
 mod meaning;
 mod properties;
+mod settings;
 
 use super::*;
 use crate::model::{ServiceSpec, Stack};

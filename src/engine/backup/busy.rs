@@ -82,10 +82,20 @@ impl Busy {
 }
 
 impl Turn {
-    /// From now until the turn ends the contents are neither the old ones nor the new ones.
+    /// From now on, at the latest until the turn ends, the contents are neither the old ones nor the
+    /// new ones.
     pub fn replaces(&self) {
+        self.set_replaces(true);
+    }
+
+    /// They are what they were meant to become, though the work goes on.
+    pub fn has_replaced(&self) {
+        self.set_replaces(false);
+    }
+
+    fn set_replaces(&self, on: bool) {
         self.work.send_if_modified(|work| {
-            work.get_mut(&self.subject).is_some_and(|job| !std::mem::replace(&mut job.replaces, true))
+            work.get_mut(&self.subject).is_some_and(|job| std::mem::replace(&mut job.replaces, on) != on)
         });
     }
 }
@@ -96,9 +106,11 @@ impl Labour {
         self.work.borrow().contains_key(&self.subject)
     }
 
-    /// What replaces its contents now, in words: `restore`.
+    /// What replaces its contents now, or those of all services, in words: `restore`.
     pub fn replacing(&self) -> Option<&'static str> {
-        self.work.borrow().get(&self.subject).filter(|job| job.replaces).map(|job| job.what)
+        let work = self.work.borrow();
+        let jobs = [work.get(&self.subject), work.get(&None)];
+        jobs.into_iter().flatten().find(|job| job.replaces).map(|job| job.what)
     }
 
     /// Returns when something may have begun or ended; false when the application is gone.
@@ -156,6 +168,11 @@ mod tests {
         assert_eq!(labour.replacing(), Some("restore"));
         drop(turn);
         assert!(labour.changed().await);
+        assert!(!labour.goes_on() && labour.replacing().is_none());
+        let whole = busy.begin_whole("snapshot's restore").unwrap();
+        whole.replaces();
+        assert_eq!(labour.replacing(), Some("snapshot's restore"));
+        whole.has_replaced();
         assert!(!labour.goes_on() && labour.replacing().is_none());
     }
 }

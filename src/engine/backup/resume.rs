@@ -13,6 +13,8 @@ use super::Note;
 
 /// Between two looks whether a command still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long one may take to end that was told to.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A command that replaces the contents of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +49,8 @@ pub async fn end_all(engine: &Engine, app: &App) {
         let note = Note::of_service(&app.name, &service);
         let Some(halfway) = note.read::<Halfway>(engine.inner()).await else { continue };
         engine.hang_up(&app.name, &halfway.member, &halfway.mark).await;
-        ended(engine, &app.name, &halfway).await;
+        // The member itself refuses a second restore until the first has ended.
+        let _ = tokio::time::timeout(ENDS_WITHIN, ended(engine, &app.name, &halfway)).await;
         note.erase(engine.inner()).await;
     }
 }

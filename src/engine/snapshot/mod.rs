@@ -101,7 +101,7 @@ impl Engine {
         let (news, told) = mpsc::channel(16);
         let engine = self.clone();
         tokio::spawn(async move {
-            let ended = restore::run(&engine, &app, plan, progress, &news).await;
+            let ended = restore::run(&engine, &app, plan, progress, &turn, &news).await;
             tell(&news, turn, ended).await;
         });
         Ok(told)

@@ -79,6 +79,7 @@ pub async fn run(
     app: &App,
     plan: Plan,
     progress: Progress,
+    turn: &Turn,
     news: &mpsc::Sender<News>,
 ) -> Result<News> {
     let (inner, note) = (engine.inner(), Note::of_app(&app.name));
@@ -88,7 +89,7 @@ pub async fn run(
     let progress = Mutex::new(progress);
     let restored = match plan.manifest.check(&plan.folder).await {
         Ok(()) => {
-            let restored = replace(engine, app, plan, &progress, news).await;
+            let restored = replace(engine, app, plan, &progress, turn, news).await;
             restored.map_err(|error| halfway(&error, progress.into_inner().parts(), parts))
         }
         Err(error) => Err(error),
@@ -111,6 +112,7 @@ async fn replace(
     app: &App,
     plan: Plan,
     progress: &Mutex<Progress>,
+    turn: &Turn,
     news: &mpsc::Sender<News>,
 ) -> Result<()> {
     let files = plan.folder.as_path();
@@ -122,12 +124,16 @@ async fn replace(
         let (content, bytes, holds) = (part.content.clone(), part.bytes, String::new());
         let _ = news.send(News::Part { content, bytes, holds }).await;
     };
+    // Nobody is to see some services before and others after it. Instances that are restarted for
+    // their folders may need the services.
+    turn.replaces();
     let services = plan.services.into_iter().map(async |(source, turn, part)| {
         service(engine, app, files, source, turn, &part).await?;
         told(&part).await;
         Ok(())
     });
     join_all(services).await.into_iter().collect::<Result<Vec<()>>>()?;
+    turn.has_replaced();
     for (place, part) in plan.folders {
         if let Some(instance) = folder(engine, app, files, &place, &part).await? {
             let _ = news.send(News::Restarted(instance)).await;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::model::SnapshotName;
 
 use super::super::app::App;
-use super::super::backup::{self, Note};
+use super::super::backup::{self, Note, Turn};
 use super::super::clock;
 use super::super::handle::{Engine, Result};
 use super::super::reconcile::in_full;
@@ -56,15 +56,17 @@ impl Progress {
 pub async fn resume(engine: &Engine, app: &App) {
     let note = Note::of_app(&app.name);
     let Some(progress) = note.read::<Progress>(engine.inner()).await else { return };
-    let Ok(_turn) = app.busy.begin_whole("snapshot's restore") else { return };
+    let Ok(turn) = app.busy.begin_whole("snapshot's restore") else { return };
+    // Clients that were kept away are not let in before it goes on.
+    turn.replaces();
     tracing::info!(app = %app.name, snapshot = %progress.snapshot, "a restore is gone on with");
-    if let Err(error) = go_on(engine, app, &progress).await {
+    if let Err(error) = go_on(engine, app, &progress, &turn).await {
         // What `run` itself could not do it has told.
         tracing::warn!(%error, "a restore cannot be gone on with");
     }
 }
 
-async fn go_on(engine: &Engine, app: &App, progress: &Progress) -> Result<()> {
+async fn go_on(engine: &Engine, app: &App, progress: &Progress, turn: &Turn) -> Result<()> {
     backup::end_all(engine, app).await;
     let plan = match planned(engine, app, progress).await {
         Ok(plan) => plan,
@@ -75,7 +77,7 @@ async fn go_on(engine: &Engine, app: &App, progress: &Progress) -> Result<()> {
     };
     // Whoever asked has gone with the last daemon.
     let (news, _) = mpsc::channel(1);
-    restore::run(engine, app, plan, progress.clone(), &news).await.map(drop)
+    restore::run(engine, app, plan, progress.clone(), turn, &news).await.map(drop)
 }
 
 /// Right after the start of a daemon no service has a master yet.

@@ -2,6 +2,7 @@
 
 mod guard;
 mod handover;
+mod labour;
 mod lag;
 mod vouch;
 
