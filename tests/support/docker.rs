@@ -45,11 +45,7 @@ impl Engine {
 
     /// The ids of a home's code instances.
     pub fn instances(&self, home: &str) -> Vec<String> {
-        let mut filters = label(home);
-        filters.entry("label".to_owned()).or_default().push("io.dotcloud-local.purpose=code".to_owned());
-        let options = query::ListContainersOptionsBuilder::default().filters(&filters).build();
-        let listed = self.runtime.block_on(self.docker.list_containers(Some(options))).unwrap();
-        listed.into_iter().filter_map(|container| container.id).collect()
+        self.of_purpose(home, "code")
     }
 
     /// The address of a running instance that is not among the known ones.
@@ -60,8 +56,12 @@ impl Engine {
 
     /// The ids of a home's pods: the containers that hold the addresses of members.
     pub fn pods(&self, home: &str) -> Vec<String> {
+        self.of_purpose(home, "pod")
+    }
+
+    fn of_purpose(&self, home: &str, purpose: &str) -> Vec<String> {
         let mut filters = label(home);
-        filters.entry("label".to_owned()).or_default().push(format!("{PURPOSE}=pod"));
+        filters.entry("label".to_owned()).or_default().push(format!("{PURPOSE}={purpose}"));
         let options = query::ListContainersOptionsBuilder::default().filters(&filters).build();
         let listed = self.runtime.block_on(self.docker.list_containers(Some(options))).unwrap();
         listed.into_iter().filter_map(|container| container.id).collect()
@@ -83,11 +83,6 @@ impl Engine {
             self.docker.start_container(&id, None::<query::StartContainerOptions>).await.unwrap();
             id
         })
-    }
-
-    pub fn remove(&self, container: &str) {
-        let force = query::RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        self.runtime.block_on(self.docker.remove_container(container, Some(force))).unwrap();
     }
 
     /// When a container stopped (RFC 3339); `None` while it runs.
