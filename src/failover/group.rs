@@ -99,8 +99,6 @@ struct Change {
     /// Planned: since when writes are held back.
     paused: Option<Moment>,
     fenced: Option<Moment>,
-    /// Planned: the old master's process, which was demoted and has everything.
-    retired: Option<Server>,
     choice: Option<Chosen>,
     because: String,
     promoted: Option<Moment>,

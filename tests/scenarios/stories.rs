@@ -207,6 +207,24 @@ fn a_switchover_whose_successor_fails_before_it_is_opened_goes_back() {
     }
 }
 
+/// The master dies, and its only slave dies for good before it is opened in its place. The master
+/// comes back, and nobody wrote since.
+#[test]
+fn a_master_goes_on_when_its_successor_died_before_it_was_opened() {
+    for model in ALL {
+        let mut group = Simulator::calm(model, 2);
+        group.pass(2_000);
+        let (old, chosen) = (group.master(), 1 - group.master());
+        group.kill(old);
+        group.until("the slave's epoch is written", |group| group.master() == chosen);
+        group.keep_down(chosen);
+        group.until("the master is open again", |group| group.status().settled);
+        assert_eq!(group.master(), old, "{model:?}: {}", group.log());
+        group.revive(chosen);
+        group.until("all are level", Simulator::level);
+    }
+}
+
 /// Whoever is to take over is restarted at every moment of the switchover.
 #[test]
 fn a_successor_that_comes_back_in_the_middle_of_a_switchover_loses_nothing() {

@@ -80,7 +80,6 @@ impl Group {
         let life = self.members.life(server.index)?;
         let demoted = life.report_asked > self.since || life.command.is_none();
         if self.config.demotes_live && demoted && life.report.as_ref().is_some_and(|report| !report.writable) {
-            self.change.as_mut()?.retired = Some(server);
             return Some(Electing);
         }
         if self.now.since(self.since) >= self.config.handover_limit {

@@ -31,8 +31,10 @@ impl Group {
                 elect::again(epoch, self.basis().as_ref(), service, &standings)
             }
         };
-        match (opening, self.word(epoch), self.rogue()) {
-            (Opening::Wait(_) | Opening::Stall(_), Some(named), _) => Opening::Name(named),
+        let ended = epoch.is_some_and(|epoch| self.server(epoch.master).is_none() && !self.restarting(epoch.master));
+        let known = self.word(epoch).or_else(|| self.predecessor().filter(|_| ended));
+        match (opening, known, self.rogue()) {
+            (Opening::Wait(_) | Opening::Stall(_), Some(known), _) => Opening::Name(known),
             (Opening::Again | Opening::Elect | Opening::Name(_), _, Some(rogue)) => Opening::Wait(format!(
                 "{} is a master though another one is recorded: ending it",
                 self.name(rogue.index)

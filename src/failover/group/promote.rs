@@ -78,20 +78,25 @@ impl Group {
             let gone = || format!("{} ended before it took over", self.name(index));
             return if self.runs(to) { Ok(Choice { index, because }) } else { Err(gone()) };
         }
-        if let Some(choice) = self.returning() {
+        if let Some(choice) = self.predecessor() {
             return Ok(choice);
         }
         elect::choose(&basis, &self.standings(change.fenced.unwrap_or(self.since)))
     }
 
-    /// The master that handed over to somebody who was never opened: nobody wrote since.
-    fn returning(&self) -> Option<Choice> {
-        let retired = self.change.as_ref()?.retired.filter(|retired| self.runs(*retired))?;
-        let life = self.members.life(retired.index).filter(|life| !life.hung(&self.config))?;
+    /// The master that was open last, when whoever was chosen since was never opened: nobody has
+    /// written since, and its own disk holds everything that it acknowledged.
+    pub(super) fn predecessor(&self) -> Option<Choice> {
+        let (reign, epoch) = (self.reign.as_ref()?, self.epoch()?);
+        let index = reign.server.index;
+        if reign.epoch >= epoch.number || index == epoch.master {
+            return None;
+        }
+        let life = self.members.life(index).filter(|life| !life.hung(&self.config))?;
         let report = life.report.as_ref()?;
-        let whole = !report.writable && report.loading.is_none() && report.copying.is_none();
-        let because = format!("{} has everything, and nobody was opened since", self.name(retired.index));
-        whole.then_some(Choice { index: retired.index, because })
+        let whole = !report.writable && !report.blank && report.loading.is_none() && report.copying.is_none();
+        let because = format!("{} has everything, and nobody was opened since", self.name(index));
+        whole.then_some(Choice { index, because })
     }
 
     pub(super) fn promote(&mut self) {
@@ -114,7 +119,7 @@ impl Group {
             return Some(Repointing);
         }
         let (idle, hung) = (life.free(self.now), life.hung(&self.config));
-        let returns = hung && self.kind() != Kind::Opening && self.returning().is_some();
+        let returns = hung && self.kind() != Kind::Opening && self.predecessor().is_some();
         if returns || self.replaceable(chosen.server) {
             return Some(self.lost_before_opening(Some(chosen.server)));
         }
@@ -200,7 +205,6 @@ impl Change {
             detected: now,
             paused: None,
             fenced: None,
-            retired: None,
             choice: None,
             because: String::new(),
             promoted: None,
