@@ -44,6 +44,8 @@ mod mysql;
 mod nodejs;
 #[path = "platform/offline.rs"]
 mod offline;
+#[path = "platform/pairs.rs"]
+mod pairs;
 #[path = "platform/php.rs"]
 mod php;
 #[path = "platform/ports.rs"]
@@ -56,6 +58,8 @@ mod pulled;
 mod race;
 #[path = "platform/reconnect.rs"]
 mod reconnect;
+#[path = "platform/redis_clients.rs"]
+mod redis_clients;
 #[path = "platform/redis_sync.rs"]
 mod redis_sync;
 #[path = "platform/restore.rs"]

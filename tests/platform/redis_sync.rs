@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use super::redis_clients;
 use crate::support::docker::Engine;
 use crate::support::ledger::{Database, Ledger, Writer};
 use crate::support::platform::Platform;
@@ -30,6 +31,7 @@ fn nothing_acknowledged_is_lost_with_the_master_and_writes_go_on_without_a_slave
     platform.settle(APP);
     let (address, password) = platform.data(APP, "db");
     every_kind_of_client_works(address, &password);
+    redis_clients::are_answered_as_by_the_server(&platform, APP);
     connections_are_listed_and_counted(&platform, address, &password);
 
     let kills: usize = std::env::var("KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
@@ -93,14 +95,26 @@ fn degradation(platform: &Platform) -> Option<String> {
     reason.starts_with("degraded").then_some(reason)
 }
 
-/// A hung slave holds writes back until it is given up.
+/// A hung slave holds writes back until it is given up; also what is written for a client that
+/// had to wait for it.
 fn writes_go_on_without_the_slave(platform: &Platform, address: SocketAddr, password: &str) {
     guarded(platform);
     let (engine, slave) = (Engine::connect(), platform.member(APP, "db", "slave"));
     let mut redis = Redis::connect(address, password, PATIENCE).unwrap();
+    let mut blocked = Redis::connect(address, password, PATIENCE).unwrap();
+    blocked.send(&["BLPOP", "jobs", "0"]).unwrap();
+    wait_for("a client is blocked", PATIENCE, || match redis.call(&["INFO", "clients"]).unwrap() {
+        Reply::Bulk(Some(text)) => String::from_utf8(text).unwrap().contains("blocked_clients:1").then_some(()),
+        other => panic!("{other:?}"),
+    });
     engine.pause(&slave.container);
     let asked = std::time::Instant::now();
-    assert_eq!(redis.call(&["SET", "alone", "1"]).unwrap(), ok(), "the session is not cut");
+    redis.send(&["RPUSH", "jobs", "job"]).unwrap();
+    redis.send(&["SET", "alone", "1"]).unwrap();
+    assert_eq!(blocked.reply().unwrap(), Reply::List(vec![bulk("jobs"), bulk("job")]));
+    assert!(degradation(platform).is_some(), "the job was given away before a slave knew");
+    assert_eq!(redis.reply().unwrap(), Reply::Text("1".to_owned()), "the session is not cut");
+    assert_eq!(redis.reply().unwrap(), ok(), "the session is not cut");
     assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
     assert!(degradation(platform).is_some());
     engine.unpause(&slave.container);

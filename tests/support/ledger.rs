@@ -97,6 +97,18 @@ impl Ledger {
         })
     }
 
+    /// The server's words for why it takes no write that is no entry.
+    pub fn refusal(&self) -> String {
+        match self.session().unwrap() {
+            Session::Redis(mut redis, _) => match redis.call(&["SET", "stray", "1"]).unwrap() {
+                Reply::Error(why) => why,
+                taken => panic!("the write was taken: {taken:?}"),
+            },
+            Session::MySql(mut mysql, _) => mysql.call("CREATE DATABASE stray").unwrap_err(),
+            Session::PostgreSql(mut postgresql, _) => postgresql.call("CREATE TABLE stray ()").unwrap_err(),
+        }
+    }
+
     /// How many of these numbers are not there.
     pub fn lost(&self, acknowledged: &[usize]) -> usize {
         let kept = self.numbers().unwrap();

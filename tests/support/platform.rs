@@ -42,6 +42,13 @@ pub struct Member {
     pub ip: String,
 }
 
+impl Member {
+    /// Where its server itself listens, past the front.
+    pub fn addr(&self, port: u16) -> SocketAddr {
+        format!("{}:{port}", self.ip).parse().unwrap()
+    }
+}
+
 impl Platform {
     pub fn new() -> Self {
         // Short, because a Unix socket's path is limited to 107 bytes.
@@ -126,16 +133,17 @@ impl Platform {
         instances.map(|instance| text(&instance["container_id"])).filter(|id| !id.is_empty()).collect()
     }
 
-    /// The id and number of the container that holds a role: `master` or `slave`.
+    /// The id and number of the container that holds a role: `master` or `slave`. On a busy machine
+    /// a member may miss a question, and is in no role until it has answered the next.
     pub fn member(&self, app: &str, service: &str, role: &str) -> Member {
-        let info = self.service(app, service);
-        let members = info["group"]["members"].as_array().cloned().unwrap_or_default();
-        let member = members.iter().find(|member| member["role"] == role);
-        let member = member.unwrap_or_else(|| panic!("no {role} among {members:?}"));
-        let number = member["instance_id"].as_u64().unwrap();
-        let instances = info["instances"].as_array().cloned().unwrap_or_default();
-        let instance = instances.iter().find(|instance| instance["instance_id"] == number).unwrap();
-        Member { number, container: text(&instance["container_id"]), ip: text(&instance["ip"]) }
+        wait_for(&format!("{service} has a {role}"), Duration::from_secs(10), || {
+            let info = self.service(app, service);
+            let member = info["group"]["members"].as_array()?.iter().find(|member| member["role"] == role)?;
+            let number = member["instance_id"].as_u64()?;
+            let mut instances = info["instances"].as_array()?.iter();
+            let instance = instances.find(|instance| instance["instance_id"] == number)?;
+            Some(Member { number, container: text(&instance["container_id"]), ip: text(&instance["ip"]) })
+        })
     }
 
     /// What the engine holds for this home.

@@ -292,6 +292,18 @@ fn a_listener_that_changes_the_version_is_heard_out_before_it_writes() {
     );
 }
 
+/// Behind other replies the server might not answer a wrong password, and the next reply would be
+/// taken for that answer.
+#[test]
+fn a_login_is_sent_when_all_before_it_is_answered() {
+    let (get, auth) = (words(&["GET", "k"]), words(&["AUTH", "wrong"]));
+    let mut session = session_with(&[get.clone(), auth.clone()].concat());
+    assert_eq!(text(&session.to_server.split()), text(&get));
+    assert_eq!(told(&mut session, b"$-1\r\n", Some(1)), "$-1\r\n");
+    session.requests(Some(1)).unwrap();
+    assert_eq!(text(&session.to_server), text(&auth));
+}
+
 #[test]
 fn a_client_that_leaves_while_an_unanswered_command_blocks_is_not_waited_for() {
     let mut session = session_with(&words(&["AUTH", "pw"]));

@@ -146,11 +146,6 @@ impl Session {
                 self.refuse(NO_REPLICA);
                 return Later;
             }
-            Class::Login if !self.listened => {
-                self.logged_in = None;
-                self.expect(Expect::Pass);
-                return Granted;
-            }
             Class::Multi => {
                 self.in_multi = true;
                 self.expect(Expect::Multi);
@@ -167,8 +162,7 @@ impl Session {
             return Later;
         }
         if class == Class::Login {
-            // In another version of the protocol messages may look like replies.
-            self.mode = Mode::Subscribed { passes: 0 };
+            self.log_in();
             return Granted;
         }
         match self.logged_in {
@@ -186,6 +180,18 @@ impl Session {
                 self.change_mode(class);
                 Granted
             }
+        }
+    }
+
+    /// Sent when nothing else is under way: behind other replies Redis 8 says nothing to a wrong
+    /// password.
+    fn log_in(&mut self) {
+        if self.listened {
+            // In another version of the protocol messages may look like replies.
+            self.mode = Mode::Subscribed { passes: 0 };
+        } else {
+            self.logged_in = None;
+            self.expect(Expect::Pass);
         }
     }
 
