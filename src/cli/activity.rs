@@ -3,7 +3,7 @@
 use crate::api::types::ActivityRecord;
 
 use super::dlist::moment;
-use super::table::{row, table};
+use super::table::{row, size, table};
 use super::{CliError, Context, receipt};
 use crate::model::ServiceName;
 
@@ -26,6 +26,10 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let mut records = ctx.client.activity(app.as_ref().map(|app| app.as_str())).await?;
     if let Some(service) = &args.service {
         records.retain(|record| concerns(record, service));
+        if let Some(app) = app.as_ref().filter(|_| records.is_empty()) {
+            // Nothing has happened to it yet, or there never was such a service.
+            ctx.client.service(app.as_str(), service.as_str()).await?;
+        }
     }
     if ctx.json {
         records.iter().for_each(|record| ctx.ui.json(record));
@@ -59,7 +63,12 @@ fn line(record: &ActivityRecord) -> Vec<String> {
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let service = record.details.get("service").map(|service| format!(".{}", text(service))).unwrap_or_default();
     let shown = record.details.iter().filter(|(key, value)| *key != "service" && value.as_str() != Some(""));
-    let details: Vec<String> = shown.map(|(key, value)| format!("{key}={}", text(value))).collect();
+    let is_memory = record.details.get("scale").is_some_and(|scale| scale == "memory");
+    let shown = shown.map(|(key, value)| match text(value).parse() {
+        Ok(bytes) if is_memory && key == "value" => format!("{key}={}", size(bytes).replace(' ', "")),
+        _ => format!("{key}={}", text(value)),
+    });
+    let details: Vec<String> = shown.collect();
     let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(" ")) };
     let target = format!("{}{service}{details}", record.application);
     row([&moment(&record.created_at), &record.category, &record.action, &target])
@@ -77,6 +86,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(line(&record), ["2013-01-02 03:04:05", "service", "scale", "ramen.www (scale=instances value=3)"]);
+        let mut memory = record;
+        memory.details.insert("scale".into(), "memory".into());
+        memory.details.insert("value".into(), "335544320".into());
+        assert_eq!(line(&memory)[3], "ramen.www (scale=memory value=320.0M)");
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
         ctx.ui.json(&connections);
         return Ok(0);
     }
+    if connections.is_empty() {
+        ctx.ui.info(format!("Nobody is connected to {}", args.service));
+        return Ok(0);
+    }
     let head = row(["peer", "since", "epoch", "received", "sent"]);
     let rows: Vec<_> = std::iter::once(head).chain(connections.iter().map(line)).collect();
     ctx.ui.print(table(&rows));

@@ -55,7 +55,9 @@ pub fn service(service: &Service) -> String {
     field(&mut text, "instances", &service.instance_count.to_string());
     field(&mut text, "reserved memory", &service.reserved_memory.map(size).unwrap_or_default());
     if let Some(used) = service.memory_used {
-        field(&mut text, "used memory", &size(used));
+        // The limit above is one instance's.
+        let together = (service.instance_count > 1).then(|| format!(", {} instances together", service.instance_count));
+        field(&mut text, "used memory", &format!("{}{}", size(used), together.unwrap_or_default()));
     }
     if !service.in_build_file {
         field(&mut text, "note", "not in the build file: it cannot be scaled until it is back in it");
@@ -204,7 +206,7 @@ mod tests {
         type:            redis
         instances:       2
         reserved memory: 256.0 M
-        used memory:     5.0 M
+        used memory:     5.0 M, 2 instances together
         config:
           maxmemory-policy: noeviction
         address:         redis://root:secret@127.0.0.1:20001

@@ -1,7 +1,7 @@
 //! Follows what goes on in the background: a deployment, a wait, the instances' output. A daemon
 //! that is killed meanwhile is started again, and following continues where it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -114,7 +114,7 @@ async fn deployment_once(
 /// It will not come, or the connection is lost again and again.
 pub async fn ready(app: &AppName, ctx: &Context) -> Result<(), CliError> {
     let progress = ctx.ui.progress(format!("Waiting for {app}"));
-    let mut told = Vec::new();
+    let mut told = HashSet::new();
     let mut losses = Losses::default();
     let result = loop {
         match ready_once(app, ctx, &progress, &mut told).await {
@@ -134,18 +134,43 @@ async fn ready_once(
     app: &AppName,
     ctx: &Context,
     progress: &indicatif::ProgressBar,
-    told: &mut Vec<String>,
+    told: &mut HashSet<String>,
 ) -> Result<Option<WaitRecord>, ClientError> {
     let mut lines = ctx.client.wait(app.as_str()).await?;
     while let Some(record) = lines.next::<WaitRecord>().await? {
         let WaitRecord::Waiting { holds } = record else { return Ok(Some(record)) };
         progress.set_message(format!("Waiting: {}", holds.join("; ")));
         if !ctx.ui.is_live() {
-            holds.iter().filter(|hold| !told.contains(hold)).for_each(|hold| ctx.ui.info(format!("Waiting: {hold}")));
+            // Each is told once, however often it comes back.
+            let news: Vec<&String> = holds.iter().filter(|hold| told.insert(timeless(hold))).collect();
+            few(&news).iter().for_each(|line| ctx.ui.info(format!("Waiting: {line}")));
         }
-        *told = holds;
     }
     Ok(None)
+}
+
+/// Without its lengths of time, which alone are no news: `db.0: no answer for 664 ms`.
+fn timeless(hold: &str) -> String {
+    let words: Vec<&str> = hold.split(' ').collect();
+    let is_unit =
+        |at: usize| words.get(at).is_some_and(|word| matches!(word.trim_end_matches([',', ':', ';']), "ms" | "s"));
+    let is_time = |(at, word): (usize, &&str)| word.parse::<f64>().is_ok() && is_unit(at + 1);
+    words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| if is_time((at, word)) { "…" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The first of what is new at once: of forty instances that start nobody reads forty lines.
+fn few(news: &[&String]) -> Vec<String> {
+    const MOST: usize = 8;
+    let mut lines: Vec<String> = news.iter().take(MOST).map(|hold| (*hold).clone()).collect();
+    if news.len() > MOST {
+        lines.push(format!("{} more, `dotcloud info` lists them", news.len() - MOST));
+    }
+    lines
 }
 
 /// Prints what instances print. With `follow` until the caller stops it.
@@ -267,6 +292,22 @@ pub async fn interrupted() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_that_passes_is_no_news() {
+        let [early, late] = ["664", "918"].map(|ms| timeless(&format!("pg.0: no answer for {ms} ms, and nobody else")));
+        assert_eq!(early, late);
+        assert_ne!(timeless("db.10 waits"), timeless("db.11 waits"));
+    }
+
+    #[test]
+    fn many_that_wait_are_counted_instead_of_listed() {
+        let holds: Vec<String> = (0..40).map(|index| format!("db.{index} waits")).collect();
+        let lines = few(&holds.iter().collect::<Vec<_>>());
+        assert_eq!(lines.len(), 9);
+        assert_eq!((lines[7].as_str(), lines[8].as_str()), ("db.7 waits", "32 more, `dotcloud info` lists them"));
+        assert_eq!(few(&holds[..8].iter().collect::<Vec<_>>()), holds[..8]);
+    }
 
     #[test]
     fn continued_log_repeats_no_line_and_keeps_lines_of_one_moment() {

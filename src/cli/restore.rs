@@ -47,6 +47,7 @@ type Source = Box<dyn AsyncRead + Send + Unpin>;
 pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let app = ctx.app()?;
     let source = open(&args.file).await?;
+    ctx.client.service(app.as_str(), args.service.as_str()).await?;
     let from = if args.file.as_os_str() == "-" { "standard input".to_owned() } else { args.file.display().to_string() };
     let question = format!("Replace everything in \"{app}.{}\" by {from}?", args.service);
     if !ctx.confirm(&question)? {

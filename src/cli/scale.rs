@@ -11,7 +11,8 @@ use super::{CliError, Context};
 ///
 /// Several services and both kinds at once: www:instances=3 db:instances=2 www:memory=512M.
 /// `www=3` is short for `www:instances=3`. Either everything is accepted or nothing. Memory is
-/// changed at once and without a restart; instances come and go without failing a request.
+/// changed at once and without a restart; instances come and go without failing a request. A
+/// replicated data service has one master, the others are its slaves: db=2 is a master and a slave.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[arg(value_name = "SERVICE[:instances|:memory]=VALUE", required = true)]

@@ -72,6 +72,7 @@ async fn save(app: &AppName, name: Option<SnapshotName>, ctx: &Context) -> Resul
 }
 
 async fn restore(app: &AppName, name: &SnapshotName, ctx: &Context) -> Result<u8, CliError> {
+    there(app, name, ctx).await?;
     let question = format!("Replace the data of \"{app}\" by the snapshot {name}?");
     if !ctx.confirm(&question)? {
         ctx.ui.info("Nothing was changed");
@@ -86,6 +87,16 @@ async fn restore(app: &AppName, name: &SnapshotName, ctx: &Context) -> Result<u8
         }
     }
     Ok(0)
+}
+
+/// Nobody is asked about a snapshot that is not there.
+async fn there(app: &AppName, name: &SnapshotName, ctx: &Context) -> Result<(), CliError> {
+    let snapshots = ctx.client.snapshots(app.as_str()).await?;
+    if snapshots.iter().any(|snapshot| snapshot.name == name.as_str()) {
+        return Ok(());
+    }
+    Err(CliError::failed(format!("The application {app} has no snapshot {name}."))
+        .hint("`dotcloud snapshot list` shows those it has"))
 }
 
 /// Tells what happens until the end; the last news.
@@ -142,6 +153,7 @@ async fn list(app: &AppName, ctx: &Context) -> Result<u8, CliError> {
 }
 
 async fn delete(app: &AppName, name: &SnapshotName, ctx: &Context) -> Result<u8, CliError> {
+    there(app, name, ctx).await?;
     if !ctx.confirm(&format!("Delete the snapshot {name} of \"{app}\"?"))? {
         ctx.ui.info("Nothing was deleted");
         return Ok(1);

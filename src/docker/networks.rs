@@ -90,10 +90,25 @@ impl DockerRuntime {
         for network in self.networks(Some(app)).await? {
             let id = network.id.unwrap_or_default();
             let gone = already(self.client.docker.remove_network(&id).await, &[404]);
-            gone.map_err(self.client.failed(format!("remove network {}", network.name.unwrap_or(id))))?;
+            let attempt = format!("remove network {}", network.name.unwrap_or(id));
+            gone.map_err(|error| match forgotten(&error) {
+                Some(advice) => RuntimeError::Failed { attempt, source: advice.into() },
+                None => self.client.failed(attempt)(error),
+            })?;
         }
         Ok(())
     }
+}
+
+/// Engines lose track of containers that were removed while they started, under much load.
+fn forgotten(error: &bollard::errors::Error) -> Option<String> {
+    let text = error.to_string();
+    text.contains("has active endpoints").then(|| {
+        format!(
+            "{text}. Where no container is left in it, the Docker engine has lost track of one: its next start frees \
+             the network, and `dotcloud up` uses it again meanwhile"
+        )
+    })
 }
 
 fn observed(network: &Network) -> Option<ObservedNetwork> {

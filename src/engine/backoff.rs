@@ -52,7 +52,7 @@ impl Backoff {
             Started::Server => LONGEST_OF_A_SERVER,
         };
         let tries = self.tries(target, now);
-        let why = "it keeps ending soon after its start".to_owned();
+        let why = "it keeps ending soon after its start, and `dotcloud logs` says why".to_owned();
         let failure = (tries > FREE).then(|| Failure { retry_at: now + delay(tries - FREE).min(longest), why });
         self.targets.insert(target.to_owned(), Target { tries, last: now, failure });
     }

@@ -11,6 +11,7 @@ use crate::store::AppRecord;
 use super::app::App;
 use super::clock;
 use super::handle::{Engine, EngineError, Result};
+use super::power::absent;
 
 /// One fault.
 #[derive(Debug, Clone)]
@@ -159,7 +160,7 @@ fn candidates(app: &App, aim: &Aim) -> Result<Vec<ObservedContainer>> {
     if meant.is_empty() {
         return Err(match aim.place {
             Place::Slave => EngineError::Invalid(format!("{service} has no slave: scale it to 2 first.")),
-            _ => EngineError::NotFound(format!("There is no instance {aim} of application {}.", app.name)),
+            _ => absent(&app.record(), service, aim),
         });
     }
     meant.sort_by_key(number);

@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use crate::model::{AppName, ServiceName, SyncState};
+use crate::plan::Step;
 use crate::store::AppRecord;
 
 use super::app::{App, AppStatus};
 use super::clock;
 use super::handle::{Engine, EngineError, Result};
 use super::view::DeployWish;
+
+/// The engine lets go of a network a moment after the last container in it is gone.
+const NETWORK_GOES: Duration = Duration::from_secs(15);
 
 impl Engine {
     /// # Errors
@@ -57,7 +62,7 @@ impl Engine {
         };
         app.change(&self.inner().store, doom).await?;
         app.deploy.notify_one();
-        wait_until(&app, |status| status.gone).await
+        cleared(&app, |status| status.gone).await
     }
 
     /// Returns when the service's containers and data are gone.
@@ -91,7 +96,7 @@ impl Engine {
         app.change(&self.inner().store, stop).await?;
         self.inner().record_activity(&app.name, "app", "down", &[]).await;
         let (version, _) = app.versioned_record();
-        wait_until(&app, |status| {
+        cleared(&app, |status| {
             let observed = &status.observed;
             let empty = observed.containers.is_empty() && observed.network.is_none();
             status.version >= version && empty && (!volumes || observed.volumes.is_empty())
@@ -271,6 +276,33 @@ fn check_variable(key: &str) -> Result<()> {
         return Err(EngineError::Invalid(text));
     }
     Ok(())
+}
+
+/// Waits until everything that runs is removed, which `reached` says, or nothing but a network is left
+/// that the runtime does not give up.
+async fn cleared(app: &App, reached: impl Fn(&AppStatus) -> bool) -> Result<()> {
+    tokio::select! {
+        biased;
+        reached = wait_until(app, reached) => reached,
+        error = network_stays(app) => Err(error),
+    }
+}
+
+async fn network_stays(app: &App) -> EngineError {
+    let why = |status: &AppStatus| {
+        let failure = status.failures.get(&Step::RemoveNetwork.target());
+        failure.filter(|_| status.observed.containers.is_empty()).map(|failure| failure.why.clone())
+    };
+    loop {
+        let refused = wait_until(app, |status| why(status).is_some()).await;
+        let tried_again = tokio::time::timeout(NETWORK_GOES, wait_until(app, |status| why(status).is_none())).await;
+        let why = why(&app.status.borrow());
+        if let (Ok(()), Err(_), Some(why)) = (refused, tried_again, why) {
+            let text =
+                format!("No container of {} is left, but its network is, which is tried again: {why}.", app.name);
+            return EngineError::Invalid(text);
+        }
+    }
 }
 
 /// Waits for a status that satisfies `reached`; the end of the application counts as well.

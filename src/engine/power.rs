@@ -1,8 +1,11 @@
 //! Restarts that are wished for, and who is meant by a role.
 
+use std::fmt;
+
 use crate::faults::{Aim, Place};
 use crate::model::observed::{ObservedContainer, Purpose};
-use crate::model::{AppName, InstanceName, SyncState};
+use crate::model::{AppName, InstanceName, ServiceName, SyncState};
+use crate::store::AppRecord;
 
 use super::app::{Absence, App};
 use super::execute::{DRAIN, GRACE_SECONDS, take_out};
@@ -80,6 +83,16 @@ fn slave(app: &App, aim: &Aim) -> Result<InstanceName> {
 
 /// The container that does an instance's work.
 pub(super) fn server(app: &App, instance: &InstanceName) -> Result<ObservedContainer> {
-    let missing = || EngineError::NotFound(format!("There is no instance {instance} of application {}.", app.name));
-    servers(app).into_iter().find(|container| container.identity.instance == *instance).ok_or_else(missing)
+    let found = servers(app).into_iter().find(|container| container.identity.instance == *instance);
+    found.ok_or_else(|| absent(&app.record(), &instance.service, instance))
+}
+
+/// What is said of an instance that is not there, with those that are wanted.
+pub(super) fn absent(record: &AppRecord, service: &ServiceName, instance: &impl fmt::Display) -> EngineError {
+    let text = format!("There is no instance {instance} of application {}", record.name);
+    EngineError::NotFound(match record.service(service).map(|known| known.instances) {
+        None => format!("{text}: it has no service \"{service}\"."),
+        Some(0 | 1) => format!("{text}: {service} has {service}.0 alone."),
+        Some(count) => format!("{text}: {service} has {service}.0 to {service}.{}.", count - 1),
+    })
 }

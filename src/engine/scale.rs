@@ -19,6 +19,8 @@ use super::view::{ScaleWish, Scaled};
 const LARGE_MEMORY: &str = "allow-large-memory";
 /// More instances than this on one machine are a slip of the keyboard.
 const MOST_INSTANCES: u32 = 256;
+/// The same of members: each is a database server with a copy of all data.
+const MOST_MEMBERS: u32 = 16;
 
 impl Engine {
     /// Returns what became of the wishes. Memory is applied when it returns;
@@ -130,10 +132,9 @@ fn check_instances(service: &ServiceRecord, kind: &ServiceType, instances: u32) 
             "The service \"{name}\" needs at least 1 instance: `dotcloud destroy {name}` removes it."
         ));
     }
-    if instances > MOST_INSTANCES {
-        return refuse(format!(
-            "{instances} instances of \"{name}\" are more than the {MOST_INSTANCES} of one machine."
-        ));
+    let (most, what) = if service.is_data { (MOST_MEMBERS, "members") } else { (MOST_INSTANCES, "instances") };
+    if instances > most {
+        return refuse(format!("The service \"{name}\" cannot have {instances} {what}: one machine takes {most}."));
     }
     if let Count::Refused(why) = kind.count(instances) {
         return refuse(format!("The service \"{name}\" cannot be scaled to {instances}: {why}."));

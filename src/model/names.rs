@@ -12,6 +12,8 @@ pub enum NameError {
     App(String),
     #[error("{0:?} is not a service name: use 1 to 16 of a-z, 0-9 and _")]
     Service(String),
+    #[error("{text:?} is an instance: here its service is meant, {service}")]
+    InstanceOf { text: String, service: ServiceName },
     #[error("{0:?} is not an instance: write <service>.<number>, for example www.0")]
     Instance(String),
 }
@@ -88,8 +90,21 @@ impl FromStr for ServiceName {
         if (1..=16).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameError::Service(text.to_owned()))
+            Err(not_a_service(text))
         }
+    }
+}
+
+/// What was written instead, where that can be told: an instance or a role.
+fn not_a_service(text: &str) -> NameError {
+    let of = text.split_once('.').and_then(|(service, place)| {
+        let numbered = !place.is_empty() && place.bytes().all(|c| c.is_ascii_digit());
+        (numbered || place == "master" || place == "slave").then(|| service.parse().ok())?
+    });
+    let text = text.to_owned();
+    match of {
+        Some(service) => NameError::InstanceOf { text, service },
+        None => NameError::Service(text),
     }
 }
 
@@ -166,6 +181,16 @@ mod tests {
         assert_eq!(name.to_string(), "www.12");
         for wrong in ["www", "www.", "www.x", ".1", "WWW.1", "www.+1", "www.99999999999"] {
             assert!(wrong.parse::<InstanceName>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_instance_in_the_place_of_a_service_is_told_from_a_wrong_name() {
+        let why = |text: &str| text.parse::<ServiceName>().unwrap_err().to_string();
+        assert_eq!(why("db.1"), "\"db.1\" is an instance: here its service is meant, db");
+        assert_eq!(why("db.master"), "\"db.master\" is an instance: here its service is meant, db");
+        for wrong in ["db.", "db.x", "DB.1", "a.b.1", "Db"] {
+            assert!(why(wrong).ends_with("use 1 to 16 of a-z, 0-9 and _"), "{wrong}");
         }
     }
 

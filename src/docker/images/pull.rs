@@ -73,7 +73,8 @@ fn advice(image: &str, cause: &str) -> String {
     format!(
         "{}. Run `docker pull {image}` where a registry can be reached and carry it here \
          (`docker save {image} | gzip > image.tgz`, `docker load -i image.tgz`), or name a mirror in the Docker \
-         engine's settings (\"registry-mirrors\"); then push again",
+         engine's settings (\"registry-mirrors\"); then push again. Everything else comes up without the services of this \
+         type: take them out of the build file",
         cause.trim_end_matches('.')
     )
 }
