@@ -23,7 +23,7 @@ fn acknowledged_writes_survive_whatever_happens_to_the_master() {
     let ledger = Ledger { database: Database::MySql, address, password, key: "numbers".to_owned() };
     ledger.create();
     let writer = Writer::start(ledger.clone());
-    for misfortune in [killed, hung, handed_over, restarted, both_killed] {
+    for misfortune in [killed, hung, handed_over, restarted, both_killed, taken_back] {
         wait_for_writes(&writer);
         misfortune(&platform, &ledger);
         wait_for_writes(&writer);
@@ -108,6 +108,25 @@ fn both_killed(platform: &Platform, _: &Ledger) {
     for role in ["slave", "master"] {
         engine.kill(&platform.member(APP, "db", role).container);
     }
+}
+
+/// What a master had not acknowledged when it was killed it takes back, though a slave that hung
+/// received it: the slave is not to take that for what the master writes next.
+fn taken_back(platform: &Platform, ledger: &Ledger) {
+    let (engine, slave) = (Engine::connect(), platform.member(APP, "db", "slave"));
+    let master = platform.member(APP, "db", "master");
+    engine.pause(&slave.container);
+    engine.kill(&master.container);
+    let mut number = 20_000_000;
+    wait_for("the master takes writes again", Duration::from_secs(60), || {
+        number += 1;
+        ledger.session().ok()?.write(number).then_some(())
+    });
+    engine.unpause(&slave.container);
+    let told = ledger.numbers().unwrap();
+    wait_for("the slave holds what its master wrote since", Duration::from_secs(60), || {
+        told.is_subset(&ledger.at(own(&slave)).numbers().ok()?).then_some(())
+    });
 }
 
 fn wait_for_writes(writer: &Writer) {
