@@ -50,7 +50,8 @@ impl Writers {
     pub fn start(stage: &Stage<'_>, round: usize) -> Self {
         let made = |key: String| {
             let ledger = Ledger { key, ..stage.ledger.clone() };
-            ledger.create();
+            // A busy machine makes servers look hung, and such a one is replaced: it is asked again.
+            wait_for("a ledger is made", PATIENCE, || ledger.try_create().ok());
             ledger
         };
         let stray = |place: &Place| {

@@ -66,12 +66,13 @@ impl Pair {
         let ledger = self.ledger(platform);
         ledger.create();
         let story = Story { pair: self, platform, writer: Writer::start(ledger.clone()), ledger };
-        let events: [(&str, Event<'_>); 6] = [
+        let events: [(&str, Event<'_>); 7] = [
             ("killed", Story::killed),
             ("hung", Story::hung),
             ("handed over", Story::handed_over),
             ("restarted", Story::restarted),
             ("both killed", Story::both_killed),
+            ("taken back", Story::taken_back),
             ("scaled", Story::scaled),
         ];
         for (name, happens) in events {
@@ -150,6 +151,25 @@ impl Story<'_> {
         for role in ["slave", "master"] {
             engine.kill(&self.member(role).container);
         }
+    }
+
+    /// What a master had not acknowledged when it was killed it may take back, though a slave that
+    /// hung received it: the slave is not to take that for what the master writes next.
+    fn taken_back(&self) {
+        let (engine, slave) = (Engine::connect(), self.member("slave"));
+        let master = self.member("master");
+        engine.pause(&slave.container);
+        engine.kill(&master.container);
+        let killed = Instant::now();
+        wait_for("the master takes writes again", self.pair.patience * 2, || {
+            self.writer.first_on_connection_after(killed)
+        });
+        engine.unpause(&slave.container);
+        let told = self.ledger.numbers().unwrap();
+        wait_for("the slave holds what its master wrote since", self.pair.patience * 2, || {
+            let slave = self.ledger.at(slave.addr(self.pair.database.port()));
+            told.is_subset(&slave.numbers().ok()?).then_some(())
+        });
     }
 
     fn scaled(&self) {

@@ -67,14 +67,19 @@ impl Database {
 impl Ledger {
     /// Makes room for the numbers.
     pub fn create(&self) {
-        if self.database == Database::MySql {
-            let mut mysql = MySql::connect(self.address, &self.password, PATIENCE).unwrap();
-            mysql.call("CREATE DATABASE IF NOT EXISTS ledgers").unwrap();
-            mysql.call(&format!("CREATE TABLE ledgers.{} (number INT PRIMARY KEY)", self.key)).unwrap();
-        }
-        if self.database == Database::PostgreSql {
-            let mut postgresql = PostgreSql::connect(self.address, &self.password, PATIENCE).unwrap();
-            postgresql.call(&format!("CREATE TABLE {} (number INT PRIMARY KEY)", self.key)).unwrap();
+        self.try_create().unwrap();
+    }
+
+    /// The same, as often as one likes; the server's words when it refuses.
+    pub fn try_create(&self) -> Result<(), String> {
+        let table = |name: &str| format!("CREATE TABLE IF NOT EXISTS {name} (number INT PRIMARY KEY)");
+        match self.session()? {
+            Session::Redis(..) => Ok(()),
+            Session::MySql(mut mysql, key) => {
+                mysql.call("CREATE DATABASE IF NOT EXISTS ledgers")?;
+                mysql.call(&table(&format!("ledgers.{key}")))
+            }
+            Session::PostgreSql(mut postgresql, key) => postgresql.call(&table(&key)),
         }
     }
 

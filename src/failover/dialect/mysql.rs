@@ -13,6 +13,8 @@ use super::{Dialect, Election, LedgerStep, MemberReport, Protocol, ReadError, Re
 
 /// Below so many transactions replaying them is quicker than a copy.
 const COPY_BEYOND: u64 = 5_000;
+/// More than a server has sessions, each of which waits for one acknowledgement at most.
+const UNACKNOWLEDGED: u64 = 1_000;
 const MIB: u64 = 1024 * 1024;
 
 pub struct MySql;
@@ -60,6 +62,7 @@ impl Dialect for MySql {
                 "STOP SLAVE",
                 "RESET SLAVE ALL",
                 "SET GLOBAL rpl_semi_sync_master_enabled = OFF",
+                &skip_numbers(),
                 "SET GLOBAL read_only = OFF",
             ]),
             RoleChange::Follow(master) => follow(master, password),
@@ -128,6 +131,27 @@ const APPLY_ALL: &str = "BEGIN NOT ATOMIC \
      IF received <> '' AND MASTER_GTID_WAIT(received, 0.5) <> 0 THEN \
      SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'still applies what it has received'; \
      END IF; END";
+
+/// A master that died takes back, when it starts again, what no slave had acknowledged; one that
+/// hung may have received it nevertheless. Were those numbers given again, the two would differ for
+/// good and nobody would notice. With a gap the slave holds what the master lacks, and says so.
+/// Nothing is written where nothing was yet.
+fn skip_numbers() -> String {
+    // Of the one domain that is written here; zero without it, since a text that is no number is refused.
+    let last = |variable| {
+        format!(
+            "CAST(CONCAT('0', IF(@@{variable} REGEXP '(^|,)0-', \
+             REGEXP_REPLACE(@@{variable}, '^(.*,)?0-[0-9]+-([0-9]+).*$', '\\\\2'), '')) AS UNSIGNED)"
+        )
+    };
+    format!(
+        "BEGIN NOT ATOMIC DECLARE last BIGINT UNSIGNED DEFAULT GREATEST({}, {}); \
+         IF last > 0 THEN SET SESSION gtid_seq_no = last + {UNACKNOWLEDGED}; \
+         DROP TABLE IF EXISTS mysql.no_such_table; END IF; END",
+        last("gtid_binlog_pos"),
+        last("gtid_current_pos")
+    )
+}
 
 /// A semi-synchronous master that is a slave would stall its own applier for ever. What a former
 /// master wrote itself counts as its place in the common history: if others lack it, the new

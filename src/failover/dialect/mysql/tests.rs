@@ -102,6 +102,7 @@ fn writes_are_allowed_last_and_forbidden_first() {
     };
     let promote = words(RoleChange::Promote);
     assert!(promote[0].contains("MASTER_GTID_WAIT") && promote.last().unwrap().contains("read_only = OFF"));
+    assert!(promote[promote.len() - 2].contains("gtid_seq_no = last + 1000"), "numbers are not given twice");
     let follow = words(RoleChange::Follow(addr(2)));
     assert!(follow[0].contains("read_only = ON") && follow[1].contains("semi_sync_master_enabled = OFF"));
     assert!(follow.iter().any(|text| text.contains("'172.18.0.2'") && text.contains("'it''s'")), "{follow:?}");
