@@ -298,10 +298,8 @@ impl Again {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(b"REDIS").unwrap();
-        wait_for("the restore is under way", PATIENCE, || {
-            let said = self.platform.refused(&["-A", APP, "backup", "cache", "-"]);
-            said.contains("restore of cache is under way").then_some(())
-        });
+        let mut told = BufReader::new(child.stderr.as_mut().unwrap()).lines().map_while(Result::ok);
+        assert!(told.any(|line| line.contains("Restoring cache from standard input")));
         (child, stdin)
     }
 
