@@ -13,13 +13,12 @@ impl Stage {
         stage
     }
 
-    /// The master stays without an answer, every 100 ms for so long or until something is done
-    /// about it.
+    /// The master stays without an answer, every 100 ms for so long or until that leads to something.
     fn silent(&mut self, how: Miss, ms: u64) -> Phase {
         for _ in 0..ms / 100 {
             self.now += 99;
             self.tell(Event::Missed(server(0), how));
-            if self.group.phase() == Phase::Gating {
+            if self.group.phase() != Phase::Suspect {
                 break;
             }
         }
