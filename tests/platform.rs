@@ -58,6 +58,8 @@ mod race;
 mod reconnect;
 #[path = "platform/redis_sync.rs"]
 mod redis_sync;
+#[path = "platform/restore.rs"]
+mod restore;
 #[path = "platform/solo.rs"]
 mod solo;
 #[path = "platform/traffic.rs"]
