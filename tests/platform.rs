@@ -62,6 +62,8 @@ mod reconnect;
 mod redis_clients;
 #[path = "platform/redis_sync.rs"]
 mod redis_sync;
+#[path = "platform/restore.rs"]
+mod restore;
 #[path = "platform/solo.rs"]
 mod solo;
 #[path = "platform/traffic.rs"]
