@@ -72,6 +72,11 @@ impl Context {
         })
     }
 
+    /// Whether [`Self::confirm`] would ask somebody.
+    pub fn asks(&self) -> bool {
+        matches!(self.answers, Answers::Ask) && self.ui.can_ask()
+    }
+
     /// Asks a yes/no question whose safe answer is no.
     ///
     /// # Errors

@@ -22,10 +22,12 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
         Some(service) => ("service", format!("{app}.{service}")),
         None => ("application", app.to_string()),
     };
-    // Nobody is asked about what is not there.
-    match &args.service {
-        Some(service) => drop(ctx.client.service(app.as_str(), service.as_str()).await?),
-        None => drop(ctx.client.app(app.as_str()).await?),
+    if ctx.asks() {
+        // Nobody is asked about what is not there.
+        match &args.service {
+            Some(service) => drop(ctx.client.service(app.as_str(), service.as_str()).await?),
+            None => drop(ctx.client.app(app.as_str()).await?),
+        }
     }
     if !ctx.confirm(&format!("Destroy the {what} \"{target}\"?"))? {
         ctx.ui.info("Nothing was destroyed");

@@ -107,9 +107,14 @@ impl Ui {
         }
     }
 
+    /// Whether there is somebody to ask.
+    pub fn can_ask(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
     /// Asks on the terminal; `None` when there is nobody to ask.
     pub fn ask(&self, question: &str) -> Option<String> {
-        if !io::stdin().is_terminal() {
+        if !self.can_ask() {
             return None;
         }
         let mut err = self.stderr();
