@@ -159,10 +159,10 @@ impl Story<'_> {
         let (engine, slave) = (Engine::connect(), self.member("slave"));
         let master = self.member("master");
         engine.pause(&slave.container);
+        let killing = Instant::now();
         engine.kill(&master.container);
-        let killed = Instant::now();
         wait_for("the master takes writes again", self.pair.patience * 2, || {
-            self.writer.first_on_connection_after(killed)
+            self.writer.first_on_connection_after(killing)
         });
         engine.unpause(&slave.container);
         let told = self.ledger.numbers().unwrap();
