@@ -39,6 +39,8 @@ impl<'s> Session<'s> {
     /// Always: that is its only end.
     pub async fn run(mut self) -> Result<(), CliError> {
         let Way { tree, app, ctx } = self.way;
+        // What was just pushed may serve a moment before it is on record as deployed.
+        self.idle().await?;
         self.base = self.serving().await?.deployment;
         ctx.ui.info(format!("Watching {}: what is saved there goes live", tree.root().display()));
         tokio::select! {
@@ -176,11 +178,12 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Waits until nobody else's deployment is under way.
+    /// Waits until no deployment is under way, and says so when that takes more than a moment.
     async fn idle(&self) -> Result<(), CliError> {
-        let mut told = false;
+        let mut looks = 0;
         while let Some(revision) = self.serving().await?.under_way {
-            if !std::mem::replace(&mut told, true) {
+            looks += 1;
+            if looks == 3 {
                 self.way.ctx.ui.info(format!("Waiting: revision {revision} is being deployed"));
             }
             tokio::time::sleep(PAUSE).await;
