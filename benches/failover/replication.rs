@@ -10,7 +10,7 @@ use crate::stage::{Stage, warm};
 use crate::support::ledger::Writer;
 use crate::support::pause;
 use crate::support::platform::Platform;
-use crate::support::statistics::{rounds, save};
+use crate::support::statistics::{Series, rounds, save};
 
 /// Name, without and with the wait for a slave.
 const PAIRS: [(&str, &str, &str); 3] =
@@ -50,14 +50,14 @@ fn of_pair(platform: &Platform, (kind, without, with): &(&'static str, &'static 
 }
 
 fn of_clients(kind: &str, stages: &[Stage<'_>; 2], clients: usize) -> Value {
-    let mut rates = [Vec::new(), Vec::new()];
+    let mut rates = [Series::default(), Series::default()];
     for round in 0..rounds(5) {
         for (rates, stage) in rates.iter_mut().zip(stages) {
             rates.push(rate(stage, &format!("rate_{clients}_{round}"), clients));
         }
     }
     let windows = rates[0].len();
-    let [without, with] = rates.map(median);
+    let [without, with] = rates.map(|rates| rates.median());
     let ratio = with / without;
     println!("{kind:<12}{clients:>9}{windows:>9}{without:>14.0}{with:>13.0}{ratio:>8.2}");
     json!({
@@ -75,9 +75,4 @@ fn rate(stage: &Stage<'_>, key: &str, clients: usize) -> f64 {
     let rate = (count() - before) as f64 / began.elapsed().as_secs_f64();
     clients.into_iter().for_each(|client| drop(client.stop()));
     rate
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }

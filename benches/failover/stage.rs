@@ -1,6 +1,5 @@
 //! One service on its stage: started, written to, hit.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::rows::Row;
@@ -72,8 +71,7 @@ impl<'a> Stage<'a> {
 
     /// A connection to a member itself, past the front, logged in as applications are.
     pub fn past_the_front(&self, ledger: &Ledger, member: &Member) -> Ledger {
-        let own: SocketAddr = format!("{}:{}", member.ip, ledger.database.port()).parse().unwrap();
-        ledger.at(own)
+        ledger.at(member.addr(ledger.database.port()))
     }
 
     pub fn master(&self) -> Member {

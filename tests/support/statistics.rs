@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// Measured durations in milliseconds.
+/// Measured values, in order: durations in milliseconds where `json` is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Series(Vec<f64>);
 
