@@ -79,7 +79,7 @@ bench-replication: setup ## Acknowledged writes per second with and without the 
 
 .PHONY: bench-start
 bench-start: setup ## How soon a new Redis, MySQL and PostgreSQL answers, beside one that makes its data at the start
-	$(bench) start
+	$(bench) start -- $(ONLY)
 
 .PHONY: bench-soak
 bench-soak: setup ## Faults by seed on each database, its promises checked after each: SEED=7 MINUTES=5 ONLY=mysql FAULTS=kill

@@ -27,13 +27,13 @@ mod times;
 #[path = "failover/verdict.rs"]
 mod verdict;
 
+use support::choice::words;
 use support::platform::Platform;
 
 const MODES: [&str; 3] = ["lost", "split-brain", "replication"];
 
 fn main() {
-    // `cargo bench` adds an option of its own.
-    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let mut words = words();
     let mode = words.first().filter(|word| MODES.contains(&word.as_str())).cloned();
     words.drain(..usize::from(mode.is_some()));
     let platform = Platform::new();

@@ -1,6 +1,7 @@
 //! How soon a new database answers: a member of `dotcloud up`, which begins with the data
 //! directory that its image brings along, beside the same image's server that makes its data
-//! directory first, as the usual images do, in turns. `ROUNDS=n` sets how many; 20 by default.
+//! directory first, as the usual images do, in turns. `ROUNDS=n` sets how many, 20 by default; words after `--`
+//! choose databases.
 
 #[path = "start/kinds.rs"]
 mod kinds;
@@ -14,6 +15,7 @@ use std::path::Path;
 use kinds::{KINDS, Kind, since_creation};
 use plain::Plain;
 use serde_json::{Value, json};
+use support::choice::{chosen, words};
 use support::docker::Engine;
 use support::platform::Platform;
 use support::statistics::{Series, rounds, save};
@@ -37,7 +39,8 @@ fn main() {
         "{:<12}{:>7}{:>13}{:>7}{:>9}{:>7}{:>20}{:>7}{:>7}  target (server)",
         "answers, ms", "rounds", "since server", "p95", "pod", "p95", "data made at start", "p95", "ratio"
     );
-    let results: Vec<Value> = KINDS.iter().map(|kind| of_kind(&platform, kind)).collect();
+    let kinds = chosen(&KINDS, &words(), |kind| kind.name.to_owned());
+    let results: Vec<Value> = kinds.into_iter().map(|kind| of_kind(&platform, kind)).collect();
     save(
         "start",
         &json!({

@@ -15,7 +15,7 @@ const CLIENTS: usize = 4;
 /// True when no row lost more than it may.
 pub fn measure(platform: &Platform, words: &[String]) -> bool {
     println!("{:<28}{:>6}{:>8}{:>14}", "kills under load", "kills", "lost", "acknowledged");
-    let results: Vec<Value> = Row::wanted(words).map(|row| of_row(platform, row)).collect();
+    let results: Vec<Value> = Row::wanted(words).into_iter().map(|row| of_row(platform, row)).collect();
     save("lost", &json!({ "what": "acknowledged writes that are gone after kills of the master", "rows": results }));
     results.iter().all(|result| result["verdict"] != "missed")
 }

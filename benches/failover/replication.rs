@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::rows::{Row, Targets};
 use crate::stage::{Stage, warm};
+use crate::support::choice::chosen;
 use crate::support::ledger::Writer;
 use crate::support::pause;
 use crate::support::platform::Platform;
@@ -25,9 +26,8 @@ pub fn measure(platform: &Platform, words: &[String]) -> bool {
         "{:<12}{:>9}{:>9}{:>14}{:>13}{:>8}",
         "writes/s", "clients", "windows", "asynchronous", "synchronous", "ratio"
     );
-    let wanted = |kind: &str| words.is_empty() || words.iter().any(|word| kind.contains(word.as_str()));
-    let pairs = PAIRS.iter().filter(|(kind, ..)| wanted(kind));
-    let results: Vec<Value> = pairs.flat_map(|pair| of_pair(platform, pair)).collect();
+    let pairs = chosen(&PAIRS, words, |(kind, ..)| (*kind).to_owned());
+    let results: Vec<Value> = pairs.into_iter().flat_map(|pair| of_pair(platform, pair)).collect();
     save(
         "replication",
         &json!({

@@ -1,5 +1,6 @@
 //! The table: which services are hit, and what is expected of them.
 
+use crate::support::choice::chosen;
 use crate::support::ledger::Database;
 
 /// One service with a master and a slave.
@@ -41,8 +42,8 @@ const ROWS: [Row; 5] = [
 impl Row {
     /// The rows whose name holds one of the words given after the mode, all without any:
     /// `cargo bench --bench failover -- lost mysql`.
-    pub fn wanted(words: &[String]) -> impl Iterator<Item = &'static Self> {
-        ROWS.iter().filter(|row| words.is_empty() || words.iter().any(|word| row.name().contains(word.as_str())))
+    pub fn wanted(words: &[String]) -> Vec<&'static Self> {
+        chosen(&ROWS, words, Self::name)
     }
 
     pub fn name(&self) -> String {

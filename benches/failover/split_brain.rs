@@ -28,7 +28,7 @@ struct Offers {
 /// True when no old master accepted anything.
 pub fn measure(platform: &Platform, words: &[String]) -> bool {
     println!("{:<28}{:>7}{:>9}{:>10}{:>7}", "split brain", "rounds", "offered", "accepted", "woken");
-    let results: Vec<Value> = Row::wanted(words).map(|row| of_row(platform, row)).collect();
+    let results: Vec<Value> = Row::wanted(words).into_iter().map(|row| of_row(platform, row)).collect();
     let what = "writes offered to the old master, past the front, after another member was promoted";
     save("split-brain", &json!({ "what": what, "rows": results }));
     results.iter().all(|result| result["verdict"] != "missed")

@@ -14,7 +14,7 @@ pub fn measure(platform: &Platform, words: &[String]) -> bool {
         "{:<28}{:>5}{:>10}{:>9}{:>9}{:>7}{:>14}{:>7}  target (median/p95)",
         "fault", "runs", "median ms", "p95", "max", "lost", "acknowledged", "stray"
     );
-    let results: Vec<Value> = Row::wanted(words).flat_map(|row| of_row(platform, row)).collect();
+    let results: Vec<Value> = Row::wanted(words).into_iter().flat_map(|row| of_row(platform, row)).collect();
     save(
         "failover",
         &json!({

@@ -1,5 +1,6 @@
 //! The services that are struck.
 
+use crate::support::choice::chosen;
 use crate::support::ledger::Database;
 
 pub struct Row {
@@ -25,8 +26,8 @@ const ROWS: [Row; 6] = [
 
 impl Row {
     /// The rows whose name holds one of the words, all without any.
-    pub fn wanted(words: &[String]) -> impl Iterator<Item = &'static Self> {
-        ROWS.iter().filter(|row| words.is_empty() || words.iter().any(|word| row.name.contains(word.as_str())))
+    pub fn wanted(words: &[String]) -> Vec<&'static Self> {
+        chosen(&ROWS, words, |row| row.name.to_owned())
     }
 
     pub fn build_file(&self) -> String {

@@ -1,9 +1,10 @@
 //! What tests and benchmarks on real containers share: a platform of their own, the engine's
-//! view of it, a load, ledgers, Redis spoken by
-//! hand, MySQL and PostgreSQL. Not every program uses all of it.
+//! view of it, a load, ledgers, Redis spoken by hand, MySQL and PostgreSQL. Not every program uses
+//! all of it.
 #![allow(dead_code)]
 
 pub mod amqp;
+pub mod choice;
 pub mod docker;
 pub mod kept;
 pub mod ledger;
