@@ -2,16 +2,16 @@
 //! told what was observed, given a front and a ledger.
 
 mod front;
+mod members;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use crate::model::observed::{ObservedApp, Purpose, RunState};
-use crate::model::{AppName, Epoch, GroupStatus, Receipt, ServiceName};
+use crate::model::observed::ObservedApp;
+use crate::model::{AppName, Epoch, GroupStatus, Receipt, ServiceName, Vouched};
 use crate::store::{ActivityRecord, ServiceRecord, Store};
 
 use super::app::App;
@@ -21,6 +21,7 @@ use super::group::{CopyCommands, GroupContext, Ledger, LedgerError, ObservedMemb
 use super::inner::Inner;
 use front::RoutedFront;
 pub use front::refusal;
+use members::Look;
 
 /// A driver and what it was started with.
 struct Running {
@@ -132,33 +133,10 @@ fn wake_on_change(app: &Arc<App>, handle: &GroupHandle) {
     });
 }
 
-/// Servers with the address of their pod.
 fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Vec<ObservedMember> {
-    let Some(port) = inner.catalog.get(&service.type_name).and_then(|kind| Some(kind.data.as_ref()?.port)) else {
-        return Vec::new();
-    };
-    let of = |purpose| {
-        let service = service.name.clone();
-        observed
-            .containers
-            .iter()
-            .filter(move |c| c.identity.purpose == purpose && c.identity.instance.service == service)
-    };
-    let member = |server: &crate::model::observed::ObservedContainer| {
-        let index = server.identity.instance.index;
-        let pod = of(Purpose::Pod).find(|pod| pod.identity.instance.index == index)?;
-        Some(ObservedMember {
-            index,
-            container: server.id.clone(),
-            pid: server.pid,
-            running: matches!(server.state, RunState::Running | RunState::Paused),
-            paused: server.state == RunState::Paused,
-            leaving: index >= service.instances,
-            addr: SocketAddr::from((pod.ip?, port)),
-            memory: server.memory,
-        })
-    };
-    of(Purpose::Member).filter_map(member).collect()
+    let data = inner.catalog.get(&service.type_name).and_then(|kind| kind.data.as_ref());
+    let look = |port| Look { service: &service.name, wanted: service.instances, port, observed }.members();
+    data.map(|data| look(data.port)).unwrap_or_default()
 }
 
 /// What a front and a ledger belong to.
@@ -186,13 +164,13 @@ impl Ledger for StoredLedger {
         written.map_err(|error| LedgerError(Box::new(error)))
     }
 
-    async fn vouched(&self) -> Result<Option<u64>, LedgerError> {
+    async fn vouched(&self) -> Result<Option<Vouched>, LedgerError> {
         let read = self.store.vouched(&self.route.app, &self.route.service).await;
         read.map_err(|error| LedgerError(Box::new(error)))
     }
 
-    async fn vouch(&self, epoch: u64, on: bool) -> Result<(), LedgerError> {
-        let written = self.store.vouch(&self.route.app, &self.route.service, on.then_some(epoch)).await;
+    async fn vouch(&self, word: Option<Vouched>) -> Result<(), LedgerError> {
+        let written = self.store.vouch(&self.route.app, &self.route.service, word).await;
         written.map_err(|error| LedgerError(Box::new(error)))
     }
 

@@ -214,7 +214,7 @@ impl Group {
         if let Some(reign) = &self.reign {
             let histories = reign.histories.iter().map(String::as_str).collect();
             return Some(Basis {
-                upstream: reign.addr,
+                upstream: Some(reign.addr),
                 histories,
                 position: reign.position,
                 doubt,
@@ -223,7 +223,10 @@ impl Group {
                 service,
             });
         }
-        let upstream = self.members.get(self.epoch()?.master)?.addr;
+        let epoch = self.epoch()?;
+        // Slaves follow the master where it was, and its pod may have been made anew elsewhere since.
+        let known = || self.members.get(epoch.master).and_then(|member| member.addr);
+        let upstream = self.upstream(epoch.number).or_else(known);
         Some(Basis { upstream, histories: BTreeSet::new(), position: 0, doubt, witnessed, applied: true, service })
     }
 

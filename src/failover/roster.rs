@@ -21,7 +21,8 @@ pub(super) trait Life {
 #[derive(Debug)]
 pub(super) struct Member<L> {
     pub index: u32,
-    pub addr: SocketAddr,
+    /// The latest that was seen.
+    pub addr: Option<SocketAddr>,
     /// To be removed once it is not the master.
     pub leaving: bool,
     /// The process that runs as this member.
@@ -121,7 +122,7 @@ impl<L: Life> Member<L> {
     }
 
     fn seated(&mut self, seat: &Seat, now: Moment) {
-        (self.addr, self.leaving) = (seat.addr, seat.leaving);
+        (self.addr, self.leaving) = (seat.addr.or(self.addr), seat.leaving);
         let incarnation = seat.incarnation.filter(|incarnation| *incarnation > self.buried);
         if self.life.as_ref().map(|life| life.server().incarnation) != incarnation {
             if let Some(life) = &self.life {
@@ -182,7 +183,7 @@ mod tests {
     }
 
     fn seat(incarnation: Option<u64>) -> Seat {
-        let addr = SocketAddr::from(([10, 0, 0, 1], 6379));
+        let addr = Some(SocketAddr::from(([10, 0, 0, 1], 6379)));
         Seat { index: 0, addr, incarnation, paused: false, leaving: false }
     }
 

@@ -130,7 +130,7 @@ fn addr(index: u32) -> SocketAddr {
 
 fn seat(index: u32) -> Seat {
     let incarnation = Some(u64::from(index) + 1);
-    Seat { index, addr: addr(index), incarnation, paused: false, leaving: false }
+    Seat { index, addr: Some(addr(index)), incarnation, paused: false, leaving: false }
 }
 
 fn report(standpoint: Standpoint, term: u64, config: Option<SetConfig>) -> MemberReport {

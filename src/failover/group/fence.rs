@@ -38,7 +38,7 @@ impl Group {
     pub(super) fn enter_fencing(&mut self) {
         match self.kind() {
             Kind::Handover(to) => {
-                let addr = self.members.get(to.index).map(|member| member.addr);
+                let addr = self.members.get(to.index).and_then(|member| member.addr);
                 if let (Some(old), Some(addr)) = (self.retiring(), addr) {
                     self.command(old, RoleChange::Follow(addr));
                 }
@@ -155,7 +155,7 @@ impl Group {
         let (Some(basis), Some(change)) = (self.basis(), &self.change) else { return Vec::new() };
         let fresh = change.fenced.unwrap_or(self.since);
         let waited = |member: &&Member| {
-            let follows = member.report().is_some_and(|r| r.upstream == Some(basis.upstream) && r.was_linked);
+            let follows = member.report().is_some_and(|report| basis.leads(report) && report.was_linked);
             let standing = member.standing(fresh, self.now, &self.config, false);
             member.index != change.old
                 && follows

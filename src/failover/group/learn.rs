@@ -29,8 +29,8 @@ impl Group {
             // Told to groups that elect by themselves.
             Event::Ticked | Event::Carried { .. } | Event::Advertised(_) => {}
             Event::Loaded(read) => self.book = Book::loaded(read, self.now.after(self.config.retry)),
-            Event::Vouched(epoch) => self.heard_vouch(epoch),
-            Event::VouchKept { epoch, on, result } => self.kept_vouch(epoch, on, result),
+            Event::Vouched(word) => self.heard_vouch(word),
+            Event::VouchKept { epoch, upstream, result } => self.kept_vouch(epoch, upstream, result),
             Event::Committed(epoch, result) => self.committed(epoch, result),
             Event::Observed(seats) => {
                 self.observed = true;

@@ -68,7 +68,7 @@ impl Group {
         let own = member.report().filter(|report| role == Role::Slave && report.upstream == Some(reign.addr))?;
         let master = self.members.get(reign.server.index)?.life.as_ref();
         let said = |report: &MemberReport| {
-            let seen = report.followers.iter().find(|follower| follower.addr == member.addr);
+            let seen = report.followers.iter().find(|follower| Some(follower.addr) == member.addr);
             seen.filter(|_| own.position < report.position).map(|follower| follower.lag_seconds)
         };
         let seen = master.and_then(|life| life.report.as_ref()).and_then(said);

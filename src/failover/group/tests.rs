@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::*;
 use crate::failover::dialect::MemberReport;
 use crate::failover::{Miss, Seat};
+use crate::model::Vouched;
 
 /// A group of two: `db.0` is master under epoch 1, `db.1` in step.
 struct Stage {
@@ -28,7 +29,12 @@ fn server(index: u32) -> Server {
 
 fn seat(index: u32) -> Seat {
     let incarnation = Some(server(index).incarnation);
-    Seat { index, addr: addr(index), incarnation, paused: false, leaving: false }
+    Seat { index, addr: Some(addr(index)), incarnation, paused: false, leaving: false }
+}
+
+/// The disk vouches for the slaves of `db.0` under this epoch.
+fn word(epoch: u64) -> Option<Vouched> {
+    Some(Vouched { epoch, upstream: Some(addr(0)) })
 }
 
 fn master() -> MemberReport {
@@ -92,8 +98,8 @@ impl Stage {
         let mut actions = self.told(event);
         let now = self.now();
         while let Some(at) = actions.iter().position(|action| matches!(action, Action::Vouch { .. })) {
-            let Action::Vouch { epoch, on } = actions.remove(at) else { unreachable!("it was just found") };
-            actions.extend(self.group.handle(now, Event::VouchKept { epoch, on, result: Ok(()) }));
+            let Action::Vouch { epoch, upstream } = actions.remove(at) else { unreachable!("it was just found") };
+            actions.extend(self.group.handle(now, Event::VouchKept { epoch, upstream, result: Ok(()) }));
         }
         actions.retain(|action| !matches!(action, Action::Note(_) | Action::Ping(_) | Action::Ask { .. }));
         actions

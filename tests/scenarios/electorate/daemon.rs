@@ -1,5 +1,6 @@
 //! The machine's driver and the plan, on simulated servers.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -225,14 +226,15 @@ fn runs(world: &World, server: Server) -> bool {
 }
 
 fn seats(world: &World) -> Vec<Seat> {
-    let seat = |(index, node): (&u32, &super::world::Node)| Seat {
-        index: *index,
-        addr: inside(*index),
-        incarnation: node.incarnation,
-        paused: world.paused(*index),
-        leaving: *index >= world.wanted,
+    let seat = |index: u32| Seat {
+        index,
+        addr: world.nodes.contains_key(&index).then(|| inside(index)),
+        incarnation: world.nodes.get(&index).and_then(|node| node.incarnation),
+        paused: world.paused(index),
+        leaving: index >= world.wanted,
     };
-    world.nodes.iter().map(seat).collect()
+    let listed: BTreeSet<u32> = world.nodes.keys().copied().chain(0..world.wanted).collect();
+    listed.into_iter().map(seat).collect()
 }
 
 fn inside(index: u32) -> SocketAddr {
