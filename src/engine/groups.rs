@@ -16,7 +16,7 @@ use crate::store::{ActivityRecord, ServiceRecord, Store};
 
 use super::app::App;
 use super::clock;
-use super::driver::{GroupHandle, SwitchoverError};
+use super::driver::{GroupHandle, RestartPlan, SwitchoverError};
 use super::group::{CopyCommands, GroupContext, Ledger, LedgerError, ObservedMember};
 use super::inner::Inner;
 use front::RoutedFront;
@@ -71,13 +71,12 @@ impl Groups {
         handles.get(service).map(|running| running.handle.status().borrow().clone())
     }
 
-    /// A restart that is no failure: the driver keeps the roles.
-    pub async fn plan_restart(&self, service: &ServiceName, index: u32) {
+    /// A restart that is no failure: the driver keeps the roles. `None` when the service has no
+    /// driver now.
+    pub async fn plan_restart(&self, service: &ServiceName, index: u32) -> Option<RestartPlan> {
         // The guard is gone before the driver is waited for: every look needs it.
-        let released = self.handles.lock().await.get(service).map(|running| running.handle.plan_restart(index));
-        if let Some(released) = released {
-            released.await;
-        }
+        let released = self.handles.lock().await.get(service).map(|running| running.handle.plan_restart(index))?;
+        Some(released.await)
     }
 
     /// Makes `to`, or the most advanced slave, the master of a service; `None` when the service

@@ -8,6 +8,7 @@ use crate::model::{AppName, InstanceName, ServiceName, SyncState};
 use crate::store::AppRecord;
 
 use super::app::{Absence, App};
+use super::driver::RestartPlan;
 use super::execute::{DRAIN, GRACE_SECONDS, take_out};
 use super::fault::{master, servers};
 use super::handle::{Engine, EngineError, Result, to_its_end};
@@ -26,13 +27,8 @@ impl Engine {
 
     async fn restart_server(&self, app: &App, server: &ObservedContainer) -> Result<()> {
         pauses::let_go_on(self.inner(), app, &server.id).await?;
-        let instance = &server.identity.instance;
         let restarted = if server.identity.purpose == Purpose::Member {
-            app.groups.plan_restart(&instance.service, instance.index).await;
-            // Who does not answer may not listen to signals yet either, as the first process of a
-            // container that starts; its data outlives any end.
-            let grace = if answers(app, instance) { GRACE_SECONDS } else { 0 };
-            self.stop_and_start(server, grace).await
+            self.restart_member(app, server).await
         } else {
             // A change that goes live meanwhile would lose its agent, and put the instance back.
             let _quiet = app.live.quiet().await;
@@ -43,6 +39,18 @@ impl Engine {
         };
         app.wake();
         restarted
+    }
+
+    async fn restart_member(&self, app: &App, server: &ObservedContainer) -> Result<()> {
+        let instance = &server.identity.instance;
+        let plan = app.groups.plan_restart(&instance.service, instance.index).await;
+        // Who does not answer may not listen to signals yet either, as the first process of a
+        // container that starts; its data outlives any end.
+        let grace = if answers(app, instance) { GRACE_SECONDS } else { 0 };
+        // If it fails, the plan is withdrawn: the group goes on with what is there.
+        self.stop_and_start(server, grace).await?;
+        plan.into_iter().for_each(RestartPlan::carried_out);
+        Ok(())
     }
 
     /// `www`, `www.1`, `db.master`, `db.slave` -> an instance; a bare service is its first one.

@@ -106,6 +106,8 @@ pub enum Event {
     Laboured(bool),
     /// Somebody is about to restart this member on purpose.
     RestartPlanned(u32),
+    /// That restart does not take place, or failed halfway.
+    RestartWithdrawn(u32),
     /// Somebody wants another master: this one, or any.
     SwitchoverAsked(Option<u32>),
 }

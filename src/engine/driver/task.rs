@@ -183,6 +183,7 @@ impl Task {
                 self.restarts.push((index, done));
                 self.handle(Event::RestartPlanned(index));
             }
+            Order::WithdrawRestart(index) => self.handle(Event::RestartWithdrawn(index)),
             Order::Switchover(to, done) => {
                 self.switchovers.push(done);
                 self.handle(Event::SwitchoverAsked(to));

@@ -347,6 +347,15 @@ fn a_restart_that_is_announced_twice_waits_all_the_same() {
 }
 
 #[test]
+fn a_restart_that_is_withdrawn_leads_the_front_to_the_primary_again() {
+    let mut walk = Walk::three();
+    let gated = walk.tell(Event::RestartPlanned(0));
+    assert!(gated.iter().any(|action| matches!(action, Action::Gate { .. })), "{gated:?}");
+    let told = walk.tell(Event::RestartWithdrawn(0));
+    assert!(told.iter().any(|action| matches!(action, Action::Open { master, .. } if *master == addr(0))), "{told:?}");
+}
+
+#[test]
 fn a_secondary_that_restarts_does_not_keep_the_front_from_a_new_primary() {
     let mut walk = Walk::three();
     assert!(walk.tell(Event::RestartPlanned(1)).contains(&Action::ReleaseRestart(1)));

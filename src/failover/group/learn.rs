@@ -59,6 +59,7 @@ impl Group {
                 let until = self.now.after(self.config.restart_limit);
                 self.actions.extend(self.restart.plan(index, self.members.server(index), self.now, until));
             }
+            Event::RestartWithdrawn(index) => self.actions.extend(self.restart.withdraw(index)),
             Event::SwitchoverAsked(to) => self.wish.ask(to, self.now.after(self.config.wish_limit)),
         }
     }

@@ -239,6 +239,32 @@ fn a_restart_of_the_master_waits_for_the_gate_in_the_first_gathering_too() {
 }
 
 #[test]
+fn a_restart_that_is_withdrawn_opens_the_master_again_or_lets_another_one_succeed_it() {
+    for lives in [true, false] {
+        let mut stage = Stage::steady();
+        stage.tell(Event::RestartPlanned(0));
+        assert_eq!(stage.front_obeys(), [Action::ReleaseRestart(0)]);
+        if !lives {
+            stage.tell(Event::Died(server(0)));
+            assert_eq!(stage.group.phase(), Phase::Gathering, "a slave does not succeed it meanwhile");
+        }
+        let told = stage.tell(Event::RestartWithdrawn(0));
+        let opened = told.iter().any(|action| matches!(action, Action::Open { epoch: 1, .. }));
+        assert_eq!(opened, lives, "{told:?}");
+        assert_eq!(stage.group.phase(), if lives { Phase::Repointing } else { Phase::Draining });
+    }
+}
+
+#[test]
+fn a_restart_that_is_withdrawn_before_it_was_allowed_is_let_go_and_another_ones_stays() {
+    let mut stage = Stage::steady();
+    stage.tell(Event::RestartPlanned(0));
+    assert_eq!(stage.tell(Event::RestartWithdrawn(1)), []);
+    let told = stage.tell(Event::RestartWithdrawn(0));
+    assert!(told.contains(&Action::ReleaseRestart(0)), "{told:?}");
+}
+
+#[test]
 fn a_plan_that_ends_before_it_was_allowed_lets_go() {
     for over in ["time", "another process", "another plan"] {
         let mut stage = Stage::steady();
