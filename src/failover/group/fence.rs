@@ -55,7 +55,7 @@ impl Group {
     /// Kills the target unless that was tried a moment ago.
     pub(super) fn press(&mut self) {
         let Some(target) = self.target() else { return };
-        let killed = self.members.life(target.index).and_then(|life| life.killed);
+        let killed = self.members.life(target.index).and_then(|life| life.own.killed);
         if killed.is_none_or(|at| self.now.since(at) >= self.config.retry) {
             self.kill(target);
         }
@@ -78,7 +78,7 @@ impl Group {
             return Some(self.ended());
         };
         let life = self.members.life(server.index)?;
-        let demoted = life.report_asked > self.since || life.command.is_none();
+        let demoted = life.report_asked > self.since || life.own.command.is_none();
         if self.config.demotes_live && demoted && life.report.as_ref().is_some_and(|report| !report.writable) {
             return Some(Electing);
         }

@@ -49,7 +49,7 @@ impl Group {
             }
             Event::Complained { server, error } => self.life_of(server, |life, now| life.complained(error, now)),
             Event::Commanded { server, change, result } => self.commanded(server, change, result),
-            Event::Copied { server, percent } => self.life_of(server, |life, _| life.copied = Some(percent)),
+            Event::Copied { server, percent } => self.life_of(server, |life, _| life.own.copied = Some(percent)),
             Event::KillFailed { server, error } => {
                 self.note(format!("cannot end {}: {error}", self.name(server.index)));
             }
@@ -116,7 +116,7 @@ impl Group {
             reign.histories.insert(report.history.clone());
         } else if report.upstream == Some(reign.addr) {
             let behind = reign.first_beyond(report.position);
-            self.life_of(server, |life, _| life.behind = behind);
+            self.life_of(server, |life, _| life.own.behind = behind);
             self.measure(server);
         }
         self.advance_account(server);
@@ -132,9 +132,9 @@ impl Group {
         {
             // A link may seem up that leads to a former process of the master, with another history.
             let joined = reign.histories.contains(&report.history);
-            life.in_step = joined && had(life.report_asked).is_some_and(|position| report.position >= position);
+            life.own.in_step = joined && had(life.report_asked).is_some_and(|position| report.position >= position);
             if life.follows() {
-                life.followed = Some(self.now);
+                life.own.followed = Some(self.now);
             }
         }
     }

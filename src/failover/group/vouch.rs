@@ -193,7 +193,7 @@ impl Group {
     pub(super) fn witnesses(&self) -> Vec<Server> {
         let master = self.reign.as_ref().map(|reign| reign.server);
         let lives = self.members.lives();
-        lives.filter(|life| life.told && Some(life.server) != master).map(|life| life.server).collect()
+        lives.filter(|life| life.own.told && Some(life.server) != master).map(|life| life.server).collect()
     }
 
     /// Notes the end of the open master.
