@@ -129,7 +129,9 @@ impl Group {
             return already;
         }
         if !self.waits() {
-            return self.others().any(|member| self.guards(member, true) && (already || self.guards(member, false)));
+            // Who was in step a moment ago may lack what a master before this one wrote.
+            let fit = |member: &Member| already || (self.phase != Repointing && self.guards(member, false));
+            return self.others().any(|member| self.guards(member, true) && fit(member));
         }
         if self.guarded() != Some(true) {
             return false;

@@ -106,6 +106,7 @@ fn a_word_that_names_no_address_is_written_anew() {
     stage.tell(Event::Vouched(Some(Vouched { epoch: 1, upstream: None })));
     let mut stage = stage.named();
     stage.report(0, master());
+    stage.front_obeys();
     let asked = stage.now();
     let told = stage.told(Event::Reported { server: server(1), asked, report: slave(true) });
     let again = stage.told(Event::Ticked);
@@ -192,6 +193,27 @@ fn the_disk_does_not_vouch_while_a_slave_that_is_gone_may_alone_have_a_write() {
     let asked = stage.now();
     let told = stage.told(Event::Reported { server: server(0), asked, report });
     assert!(told.contains(&given()), "the master has said what it has: {told:?}");
+}
+
+/// It was in step with the master before, or with the one before that.
+#[test]
+fn the_disk_vouches_for_nobody_who_is_not_seen_in_step_with_the_new_master() {
+    let mut stage = Stage::steady().and_another();
+    stage.master_dies();
+    stage.report(1, slave(false));
+    stage.report(2, slave(false));
+    stage.commits(2, 1);
+    stage.obeys(1, RoleChange::Promote, master());
+    assert_eq!(stage.group.phase(), Phase::Repointing);
+    stage.report(2, slave(false));
+    assert!(!stage.group.pledged(2));
+    stage.front_obeys();
+    let follows = MemberReport { upstream: Some(addr(1)), ..slave(true) };
+    stage.obeys(2, RoleChange::Follow(addr(1)), follows.clone());
+    stage.report(1, master());
+    stage.report(2, follows);
+    assert_eq!(stage.group.phase(), Phase::Steady);
+    assert!(stage.group.vouched(2));
 }
 
 #[test]
