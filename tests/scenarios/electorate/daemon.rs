@@ -164,6 +164,10 @@ impl Daemon {
                 }
                 self.later(now, 1, 40, Thing::Carried(server, motion));
             }
+            // Now and then it cannot be stopped.
+            Action::ReleaseRestart(index) if self.random.u32(..100) < 20 => {
+                self.later(now, 1, 500, Thing::Tell(Event::RestartWithdrawn(index)));
+            }
             Action::ReleaseRestart(index) => {
                 self.kill(world, index);
                 world.tell(format!("{index} is restarted on purpose"));

@@ -101,8 +101,12 @@ impl Simulator {
             Action::Note(text) => self.noted(text),
             Action::Record(account) => self.outcome.failovers += u32::from(account.resynchronised.is_none()),
             Action::ReleaseRestart(index) => {
-                let index = index as usize;
-                self.die(index, "planned restart");
+                // Now and then it cannot be stopped.
+                if self.random.percent(20) {
+                    self.tell(format!("db.{index} is not restarted after all"));
+                    return self.soon(MS, 500 * MS, Thing::Tell(daemon, Event::RestartWithdrawn(index)));
+                }
+                self.die(index as usize, "planned restart");
             }
             Action::AnswerSwitchover(outcome) => self.tell(format!("switchover: {outcome:?}")),
             Action::Carry { motion, .. } => panic!("{motion:?} is for members that elect by themselves"),
