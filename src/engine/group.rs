@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::{AppName, Epoch, Memory, Receipt, ServiceName};
+use crate::model::{AppName, Epoch, Memory, Receipt, ServiceName, Vouched};
 
 use super::backup::Labour;
 use super::runtime::Runtime;
@@ -17,8 +17,8 @@ use super::runtime::Runtime;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedMember {
     pub index: u32,
-    /// The server's container; changes when it is recreated.
-    pub container: String,
+    /// The server's container, if there is one; changes when it is recreated.
+    pub container: Option<String>,
     /// The host's process id while it runs; a new one means it was started again.
     pub pid: Option<u32>,
     pub running: bool,
@@ -26,8 +26,9 @@ pub struct ObservedMember {
     /// Its container is to be removed as soon as it is not the master: the driver then hands
     /// the master's role over first.
     pub leaving: bool,
-    /// The pod's address and the server's port: unchanged while the pod lives.
-    pub addr: SocketAddr,
+    /// The pod's address and the server's port: unchanged while the pod lives. `None` while there is
+    /// none; a server whose pod ended may run all the same.
+    pub addr: Option<SocketAddr>,
     /// The container's limit.
     pub memory: Option<Memory>,
 }
@@ -65,10 +66,10 @@ pub trait Ledger: Send + Sync + 'static {
     async fn epoch(&self) -> Result<Option<Epoch>, LedgerError>;
     /// On disk (synced) when it returns.
     async fn commit(&self, epoch: Epoch) -> Result<(), LedgerError>;
-    /// The epoch under which a slave is known to have what the master acknowledges, if any.
-    async fn vouched(&self) -> Result<Option<u64>, LedgerError>;
+    /// Under which epoch, and of which master, a slave is known to have what it acknowledges, if any.
+    async fn vouched(&self) -> Result<Option<Vouched>, LedgerError>;
     /// Writes down that this is so, or no longer is; on disk (synced) when it returns.
-    async fn vouch(&self, epoch: u64, on: bool) -> Result<(), LedgerError>;
+    async fn vouch(&self, word: Option<Vouched>) -> Result<(), LedgerError>;
     /// Stores or, for the same epoch, replaces a receipt.
     async fn receipt(&self, receipt: Receipt);
 }

@@ -2,25 +2,26 @@
 //! told what was observed, given a front and a ledger.
 
 mod front;
+mod members;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use crate::model::observed::{ObservedApp, Purpose, RunState};
-use crate::model::{AppName, Epoch, GroupStatus, Receipt, ServiceName};
+use crate::model::observed::ObservedApp;
+use crate::model::{AppName, Epoch, GroupStatus, Receipt, ServiceName, Vouched};
 use crate::store::{ActivityRecord, ServiceRecord, Store};
 
 use super::app::App;
 use super::clock;
-use super::driver::{GroupHandle, SwitchoverError};
+use super::driver::{GroupHandle, RestartPlan, SwitchoverError};
 use super::group::{CopyCommands, GroupContext, Ledger, LedgerError, ObservedMember};
 use super::inner::Inner;
 use front::RoutedFront;
 pub use front::refusal;
+use members::Look;
 
 /// A driver and what it was started with.
 struct Running {
@@ -70,13 +71,12 @@ impl Groups {
         handles.get(service).map(|running| running.handle.status().borrow().clone())
     }
 
-    /// A restart that is no failure: the driver keeps the roles.
-    pub async fn plan_restart(&self, service: &ServiceName, index: u32) {
+    /// A restart that is no failure: the driver keeps the roles. `None` when the service has no
+    /// driver now.
+    pub async fn plan_restart(&self, service: &ServiceName, index: u32) -> Option<RestartPlan> {
         // The guard is gone before the driver is waited for: every look needs it.
-        let released = self.handles.lock().await.get(service).map(|running| running.handle.plan_restart(index));
-        if let Some(released) = released {
-            released.await;
-        }
+        let released = self.handles.lock().await.get(service).map(|running| running.handle.plan_restart(index))?;
+        Some(released.await)
     }
 
     /// Makes `to`, or the most advanced slave, the master of a service; `None` when the service
@@ -132,33 +132,10 @@ fn wake_on_change(app: &Arc<App>, handle: &GroupHandle) {
     });
 }
 
-/// Servers with the address of their pod.
 fn members(inner: &Inner, service: &ServiceRecord, observed: &ObservedApp) -> Vec<ObservedMember> {
-    let Some(port) = inner.catalog.get(&service.type_name).and_then(|kind| Some(kind.data.as_ref()?.port)) else {
-        return Vec::new();
-    };
-    let of = |purpose| {
-        let service = service.name.clone();
-        observed
-            .containers
-            .iter()
-            .filter(move |c| c.identity.purpose == purpose && c.identity.instance.service == service)
-    };
-    let member = |server: &crate::model::observed::ObservedContainer| {
-        let index = server.identity.instance.index;
-        let pod = of(Purpose::Pod).find(|pod| pod.identity.instance.index == index)?;
-        Some(ObservedMember {
-            index,
-            container: server.id.clone(),
-            pid: server.pid,
-            running: matches!(server.state, RunState::Running | RunState::Paused),
-            paused: server.state == RunState::Paused,
-            leaving: index >= service.instances,
-            addr: SocketAddr::from((pod.ip?, port)),
-            memory: server.memory,
-        })
-    };
-    of(Purpose::Member).filter_map(member).collect()
+    let data = inner.catalog.get(&service.type_name).and_then(|kind| kind.data.as_ref());
+    let look = |port| Look { service: &service.name, wanted: service.instances, port, observed }.members();
+    data.map(|data| look(data.port)).unwrap_or_default()
 }
 
 /// What a front and a ledger belong to.
@@ -186,13 +163,13 @@ impl Ledger for StoredLedger {
         written.map_err(|error| LedgerError(Box::new(error)))
     }
 
-    async fn vouched(&self) -> Result<Option<u64>, LedgerError> {
+    async fn vouched(&self) -> Result<Option<Vouched>, LedgerError> {
         let read = self.store.vouched(&self.route.app, &self.route.service).await;
         read.map_err(|error| LedgerError(Box::new(error)))
     }
 
-    async fn vouch(&self, epoch: u64, on: bool) -> Result<(), LedgerError> {
-        let written = self.store.vouch(&self.route.app, &self.route.service, on.then_some(epoch)).await;
+    async fn vouch(&self, word: Option<Vouched>) -> Result<(), LedgerError> {
+        let written = self.store.vouch(&self.route.app, &self.route.service, word).await;
         written.map_err(|error| LedgerError(Box::new(error)))
     }
 

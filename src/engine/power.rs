@@ -1,5 +1,7 @@
 //! Restarts that are wished for, and who is meant by a role.
 
+mod making;
+
 use std::fmt;
 
 use crate::faults::{Aim, Place};
@@ -8,16 +10,27 @@ use crate::model::{AppName, InstanceName, ServiceName, SyncState};
 use crate::store::AppRecord;
 
 use super::app::{Absence, App};
+use super::driver::RestartPlan;
 use super::execute::{DRAIN, GRACE_SECONDS, take_out};
 use super::fault::{master, servers};
 use super::handle::{Engine, EngineError, Result, to_its_end};
 use super::pauses;
+use super::reconcile::in_full;
+use super::runtime::RuntimeError;
 
 impl Engine {
     /// Restarts one instance; a data service's master keeps its role.
+    /// A member that the platform is making just then is waited for instead: its server is a new one.
     /// It goes on to its end when whoever asked for it leaves.
+    ///
+    /// # Errors
+    /// `Conflict` when a member is still being made after half a minute.
     pub async fn restart(&self, app: &AppName, instance: &InstanceName) -> Result<()> {
         let app = self.seen_app(app).await?;
+        let observed = app.status.borrow().observed.clone();
+        if making::is_made(&app.record(), &observed, instance) {
+            return making::made(&app, instance, None).await;
+        }
         let server = server(&app, instance)?;
         self.inner().record_activity(&app.name, "service", "restart", &[("service", instance.to_string())]).await;
         let engine = self.clone();
@@ -26,23 +39,38 @@ impl Engine {
 
     async fn restart_server(&self, app: &App, server: &ObservedContainer) -> Result<()> {
         pauses::let_go_on(self.inner(), app, &server.id).await?;
-        let instance = &server.identity.instance;
         let restarted = if server.identity.purpose == Purpose::Member {
-            app.groups.plan_restart(&instance.service, instance.index).await;
-            // Who does not answer may not listen to signals yet either, as the first process of a
-            // container that starts; its data outlives any end.
-            let grace = if answers(app, instance) { GRACE_SECONDS } else { 0 };
-            self.stop_and_start(server, grace).await
+            self.restart_member(app, server).await
         } else {
             // A change that goes live meanwhile would lose its agent, and put the instance back.
             let _quiet = app.live.quiet().await;
             take_out(self.inner(), app, &server.id, Absence::ForGood, DRAIN).await;
             let restarted = self.stop_and_start(server, GRACE_SECONDS).await;
             app.set_leaving(&server.id, None);
-            restarted
+            Ok(restarted?)
         };
         app.wake();
         restarted
+    }
+
+    async fn restart_member(&self, app: &App, server: &ObservedContainer) -> Result<()> {
+        let instance = &server.identity.instance;
+        let plan = app.groups.plan_restart(&instance.service, instance.index).await;
+        // Who does not answer may not listen to signals yet either, as the first process of a
+        // container that starts; its data outlives any end.
+        let grace = if answers(app, instance) { GRACE_SECONDS } else { 0 };
+        let Err(error) = self.stop_and_start(server, grace).await else {
+            plan.into_iter().for_each(RestartPlan::carried_out);
+            return Ok(());
+        };
+        // Withdrawn, so that the group goes on with what is there.
+        drop(plan);
+        let observed = self.inner().runtime.observe(&app.name).await?;
+        if making::is_made(&app.record(), &observed, instance) {
+            tracing::info!(app = %app.name, "{instance} is being made anew, and so not restarted: {}", in_full(&error));
+            return making::made(app, instance, Some(&server.id)).await;
+        }
+        Err(error.into())
     }
 
     /// `www`, `www.1`, `db.master`, `db.slave` -> an instance; a bare service is its first one.
@@ -59,9 +87,9 @@ impl Engine {
         }
     }
 
-    async fn stop_and_start(&self, server: &ObservedContainer, grace: u32) -> Result<()> {
+    async fn stop_and_start(&self, server: &ObservedContainer, grace: u32) -> std::result::Result<(), RuntimeError> {
         self.inner().runtime.stop(&server.id, grace).await?;
-        Ok(self.inner().runtime.restart(&server.id).await?)
+        self.inner().runtime.restart(&server.id).await
     }
 }
 

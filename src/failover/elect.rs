@@ -35,8 +35,8 @@ pub struct Standing<'a> {
 pub struct Basis<'a> {
     /// The service's name, for the reasons.
     pub service: &'a str,
-    /// The old master's address.
-    pub upstream: SocketAddr,
+    /// The old master's address: where it was when its slaves were told to follow it.
+    pub upstream: Option<SocketAddr>,
     /// Its histories; empty when it was never seen alive.
     pub histories: BTreeSet<&'a str>,
     /// The last position it was seen at.
@@ -71,6 +71,13 @@ pub enum Opening {
     Fence,
 }
 
+impl Basis<'_> {
+    /// Whether this is the report of one of the old master's slaves.
+    pub(super) fn leads(&self, report: &MemberReport) -> bool {
+        self.upstream.is_some() && report.upstream == self.upstream
+    }
+}
+
 /// The most advanced replica of the old master; of equals the lowest number.
 ///
 /// # Errors
@@ -79,6 +86,9 @@ pub enum Opening {
 pub fn choose(basis: &Basis<'_>, standings: &[Standing<'_>]) -> Result<Choice, String> {
     if let Some(doubt) = &basis.doubt {
         return Err(doubt.clone());
+    }
+    if basis.upstream.is_none() {
+        return Err("its address is not known".to_owned());
     }
     let mut fit = Vec::new();
     let mut unfit = Vec::new();
@@ -121,7 +131,7 @@ fn unheard(basis: &Basis<'_>, standing: &Standing<'_>, position: u64) -> Option<
     // Whoever has not joined the master's history yet has acknowledged nothing of it.
     let joined = basis.histories.is_empty() || basis.histories.contains(report.history.as_str());
     let no_more = report.position <= position || !joined;
-    let known = report.blank || (report.upstream == Some(basis.upstream) && no_more);
+    let known = report.blank || (basis.leads(report) && no_more);
     (!known).then(|| format!("{name} may alone have the last acknowledged writes"))
 }
 
@@ -136,7 +146,7 @@ fn fitness<'a>(basis: &Basis<'_>, standing: &Standing<'a>) -> Result<&'a MemberR
     if report.loading.is_some() {
         return Err("is loading its data".to_owned());
     }
-    if report.writable || report.upstream != Some(basis.upstream) {
+    if report.writable || !basis.leads(report) {
         return Err("was restarted or follows another master".to_owned());
     }
     if report.broken.is_some() {
@@ -199,7 +209,7 @@ pub fn first(service: &str, standings: &[Standing<'_>]) -> Opening {
 /// What to do when the store names a master and it is not open.
 pub fn again(epoch: Epoch, basis: Option<&Basis<'_>>, service: &str, standings: &[Standing<'_>]) -> Opening {
     let others: Vec<Standing<'_>> = standings.iter().filter(|s| s.index != epoch.master).copied().collect();
-    let elected = || basis.map_or(Err("its address is not known".to_owned()), |basis| choose(basis, &others));
+    let elected = || basis.map_or(Err("no master is known".to_owned()), |basis| choose(basis, &others));
     let Some(recorded) = standings.iter().find(|s| s.index == epoch.master) else {
         return match elected() {
             Ok(_) => Opening::Elect,

@@ -30,7 +30,7 @@ use super::front::Front;
 use super::restart::Restart;
 use super::roster::Roster;
 use super::wish::Wish;
-use member::{Life, Member};
+use member::Member;
 
 /// One group that elects by itself.
 pub struct Electorate {
@@ -40,7 +40,7 @@ pub struct Electorate {
     book: Book,
     /// Nothing is judged before the first look.
     observed: bool,
-    members: Roster<Life>,
+    members: Roster<()>,
     advertised: BTreeMap<u32, SocketAddr>,
     front: Front,
     reign: Option<Reign>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::Epoch;
+use crate::model::{Epoch, Vouched};
 
 use super::dialect::{MemberReport, Motion, RoleChange};
 
@@ -20,11 +20,12 @@ pub struct Server {
     pub incarnation: u64,
 }
 
-/// A member as it was observed.
+/// A member as it was observed: whoever should be there, or still has something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
     pub index: u32,
-    pub addr: SocketAddr,
+    /// `None` while it has none: its pod is gone, or is still to be made.
+    pub addr: Option<SocketAddr>,
     /// The incarnation that runs, if one does.
     pub incarnation: Option<u64>,
     pub paused: bool,
@@ -49,12 +50,12 @@ pub enum Event {
     Ticked,
     /// What the ledger says, or why it cannot be read.
     Loaded(Result<Option<Epoch>, String>),
-    /// For which epoch the ledger vouches, told before `Loaded`: see [`Action::Vouch`].
-    Vouched(Option<u64>),
+    /// What the ledger vouches for, told before `Loaded`: see [`Action::Vouch`].
+    Vouched(Option<Vouched>),
     /// What a `Vouch` came to.
     VouchKept {
         epoch: u64,
-        on: bool,
+        upstream: Option<SocketAddr>,
         result: Result<(), String>,
     },
     /// The commit of this epoch is on disk, or failed.
@@ -105,6 +106,8 @@ pub enum Event {
     Laboured(bool),
     /// Somebody is about to restart this member on purpose.
     RestartPlanned(u32),
+    /// That restart does not take place, or failed halfway.
+    RestartWithdrawn(u32),
     /// Somebody wants another master: this one, or any.
     SwitchoverAsked(Option<u32>),
 }
@@ -114,10 +117,11 @@ pub enum Event {
 pub enum Action {
     Load,
     Commit(Epoch),
-    /// Write down whether, under this epoch, a slave has what the master acknowledges.
+    /// Write down that, under this epoch, a slave of the master at this address has what it
+    /// acknowledges; or, with `None`, that nobody is known to have it any more.
     Vouch {
         epoch: u64,
-        on: bool,
+        upstream: Option<SocketAddr>,
     },
     /// Orders to the front are numbered and carried out in order.
     Gate {

@@ -35,7 +35,7 @@ use super::front::Front;
 use super::restart::Restart;
 use super::roster::Roster;
 use super::wish::Wish;
-use member::{Life, Member};
+use member::{Conduct, Life, Member};
 
 /// One replicated group.
 pub struct Group {
@@ -48,7 +48,7 @@ pub struct Group {
     book: Book,
     /// Nothing is judged before the first look.
     observed: bool,
-    members: Roster<Life>,
+    members: Roster<Conduct>,
     front: Front,
     reign: Option<Reign>,
     change: Option<Change>,
@@ -214,7 +214,7 @@ impl Group {
         if let Some(reign) = &self.reign {
             let histories = reign.histories.iter().map(String::as_str).collect();
             return Some(Basis {
-                upstream: reign.addr,
+                upstream: Some(reign.addr),
                 histories,
                 position: reign.position,
                 doubt,
@@ -223,7 +223,10 @@ impl Group {
                 service,
             });
         }
-        let upstream = self.members.get(self.epoch()?.master)?.addr;
+        let epoch = self.epoch()?;
+        // Slaves follow the master where it was, and its pod may have been made anew elsewhere since.
+        let known = || self.members.get(epoch.master).and_then(|member| member.addr);
+        let upstream = self.upstream(epoch.number).or_else(known);
         Some(Basis { upstream, histories: BTreeSet::new(), position: 0, doubt, witnessed, applied: true, service })
     }
 
@@ -243,14 +246,14 @@ impl Group {
 
     fn command(&mut self, server: Server, change: RoleChange) {
         self.life_of(server, |life, _| {
-            life.command = Some(change);
-            life.told |= matches!(change, RoleChange::Follow(_));
+            life.own.command = Some(change);
+            life.own.told |= matches!(change, RoleChange::Follow(_));
         });
         self.actions.push(Action::Command { server, change });
     }
 
     fn kill(&mut self, server: Server) {
-        self.life_of(server, |life, now| life.killed = Some(now));
+        self.life_of(server, |life, now| life.own.killed = Some(now));
         self.actions.push(Action::Kill(server));
     }
 

@@ -71,6 +71,11 @@ impl Restart {
         })
     }
 
+    /// The restart of this member does not take place. What its server is now counts again.
+    pub fn withdraw(&mut self, index: u32) -> Option<Action> {
+        if self.concerns(index) { self.give_up() } else { None }
+    }
+
     /// Whoever still waits for permission is let go.
     pub fn give_up(&mut self) -> Option<Action> {
         let planned = self.0.take().filter(|planned| !planned.released)?;

@@ -1,4 +1,5 @@
-//! Who the members are and which process runs as each. What a machine knows of a process is its own.
+//! Who the members are, which process runs as each, and what any machine knows of that process. What
+//! only one of the machines knows of it is its own.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,33 +7,42 @@ use std::net::SocketAddr;
 use super::dialect::MemberReport;
 use super::event::{Moment, Seat, Server};
 
-/// What is known of one process of a member.
-pub(super) trait Life {
-    fn begun(server: Server, now: Moment) -> Self;
-    fn server(&self) -> Server;
-    /// It was seen to run.
-    fn seen(&mut self, paused: bool);
+/// One process of a member.
+#[derive(Debug)]
+pub(super) struct Life<O> {
+    pub server: Server,
+    pub paused: bool,
+    /// When it was first seen.
+    pub since: Moment,
+    pub asked: Request,
     /// What it says of itself, if it said anything.
-    fn report(&self) -> Option<&MemberReport>;
+    pub report: Option<MemberReport>,
+    /// When the report was asked for.
+    pub report_asked: Moment,
+    /// Unanswered requests since it was last heard.
+    pub misses: u32,
     /// The error that it answers with.
-    fn complaint(&self) -> Option<&str>;
+    pub complaint: Option<String>,
+    /// What only this machine knows of it.
+    pub own: O,
 }
 
 #[derive(Debug)]
-pub(super) struct Member<L> {
+pub(super) struct Member<O> {
     pub index: u32,
-    pub addr: SocketAddr,
+    /// The latest that was seen.
+    pub addr: Option<SocketAddr>,
     /// To be removed once it is not the master.
     pub leaving: bool,
     /// The process that runs as this member.
-    pub life: Option<L>,
+    pub life: Option<Life<O>>,
     /// Incarnations up to this one are dead, whatever a late look says.
     buried: u64,
 }
 
 /// All members of a group, by number.
 #[derive(Debug)]
-pub(super) struct Roster<L>(BTreeMap<u32, Member<L>>);
+pub(super) struct Roster<O>(BTreeMap<u32, Member<O>>);
 
 /// A kind of request of which at most one is on its way.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +53,7 @@ pub(super) struct Request {
 
 // === impl Roster ===
 
-impl<L: Life> Roster<L> {
+impl<O: Default> Roster<O> {
     pub fn new() -> Self {
         Self(BTreeMap::new())
     }
@@ -68,23 +78,23 @@ impl<L: Life> Roster<L> {
         self.0.is_empty()
     }
 
-    pub fn values(&self) -> impl Iterator<Item = &Member<L>> {
+    pub fn values(&self) -> impl Iterator<Item = &Member<O>> {
         self.0.values()
     }
 
-    pub fn get(&self, index: u32) -> Option<&Member<L>> {
+    pub fn get(&self, index: u32) -> Option<&Member<O>> {
         self.0.get(&index)
     }
 
-    pub fn life(&self, index: u32) -> Option<&L> {
+    pub fn life(&self, index: u32) -> Option<&Life<O>> {
         self.get(index)?.life.as_ref()
     }
 
-    pub fn lives(&self) -> impl Iterator<Item = &L> {
+    pub fn lives(&self) -> impl Iterator<Item = &Life<O>> {
         self.values().filter_map(|member| member.life.as_ref())
     }
 
-    pub fn lives_mut(&mut self) -> impl Iterator<Item = &mut L> {
+    pub fn lives_mut(&mut self) -> impl Iterator<Item = &mut Life<O>> {
         self.0.values_mut().filter_map(|member| member.life.as_mut())
     }
 
@@ -94,7 +104,7 @@ impl<L: Life> Roster<L> {
 
     /// The process that runs as this member.
     pub fn server(&self, index: u32) -> Option<Server> {
-        self.life(index).map(Life::server)
+        self.life(index).map(|life| life.server)
     }
 
     pub fn runs(&self, server: Server) -> bool {
@@ -102,46 +112,64 @@ impl<L: Life> Roster<L> {
     }
 
     /// Words of a former process are for nobody.
-    pub fn life_of(&mut self, server: Server) -> Option<&mut L> {
+    pub fn life_of(&mut self, server: Server) -> Option<&mut Life<O>> {
         let life = self.0.get_mut(&server.index)?.life.as_mut();
-        life.filter(|life| life.server() == server)
+        life.filter(|life| life.server == server)
     }
 
     /// The first that answers with an error, and that.
     pub fn complaint(&self) -> Option<(u32, &str)> {
-        self.lives().find_map(|life| Some((life.server().index, life.complaint()?)))
+        self.lives().find_map(|life| Some((life.server.index, life.complaint.as_deref()?)))
     }
 }
 
 // === impl Member ===
 
-impl<L: Life> Member<L> {
+impl<O: Default> Member<O> {
     fn new(seat: &Seat) -> Self {
         Self { index: seat.index, addr: seat.addr, leaving: false, life: None, buried: 0 }
     }
 
     fn seated(&mut self, seat: &Seat, now: Moment) {
-        (self.addr, self.leaving) = (seat.addr, seat.leaving);
+        (self.addr, self.leaving) = (seat.addr.or(self.addr), seat.leaving);
         let incarnation = seat.incarnation.filter(|incarnation| *incarnation > self.buried);
-        if self.life.as_ref().map(|life| life.server().incarnation) != incarnation {
+        if self.life.as_ref().map(|life| life.server.incarnation) != incarnation {
             if let Some(life) = &self.life {
-                self.buried = self.buried.max(life.server().incarnation);
+                self.buried = self.buried.max(life.server.incarnation);
             }
             let born = incarnation.map(|incarnation| Server { index: self.index, incarnation });
-            self.life = born.map(|server| L::begun(server, now));
+            self.life = born.map(|server| Life::begun(server, now));
         }
         if let Some(life) = &mut self.life {
-            life.seen(seat.paused);
+            life.paused = seat.paused;
         }
     }
 
     fn died(&mut self, server: Server) {
         self.buried = self.buried.max(server.incarnation);
-        self.life.take_if(|life| life.server().incarnation <= self.buried);
+        self.life.take_if(|life| life.server.incarnation <= self.buried);
     }
 
     pub fn report(&self) -> Option<&MemberReport> {
-        self.life.as_ref()?.report()
+        self.life.as_ref()?.report.as_ref()
+    }
+}
+
+// === impl Life ===
+
+impl<O: Default> Life<O> {
+    fn begun(server: Server, now: Moment) -> Self {
+        Self {
+            server,
+            paused: false,
+            since: now,
+            asked: Request::default(),
+            report: None,
+            report_asked: now,
+            misses: 0,
+            complaint: None,
+            own: O::default(),
+        }
     }
 }
 
@@ -157,38 +185,14 @@ impl Request {
 mod tests {
     use super::*;
 
-    struct Process(Server, bool);
-
-    impl Life for Process {
-        fn begun(server: Server, _: Moment) -> Self {
-            Self(server, false)
-        }
-
-        fn server(&self) -> Server {
-            self.0
-        }
-
-        fn seen(&mut self, paused: bool) {
-            self.1 = paused;
-        }
-
-        fn report(&self) -> Option<&MemberReport> {
-            None
-        }
-
-        fn complaint(&self) -> Option<&str> {
-            None
-        }
-    }
-
     fn seat(incarnation: Option<u64>) -> Seat {
-        let addr = SocketAddr::from(([10, 0, 0, 1], 6379));
+        let addr = Some(SocketAddr::from(([10, 0, 0, 1], 6379)));
         Seat { index: 0, addr, incarnation, paused: false, leaving: false }
     }
 
     #[test]
     fn a_late_look_does_not_bring_the_dead_back() {
-        let mut roster = Roster::<Process>::new();
+        let mut roster = Roster::<()>::new();
         let server = |incarnation| Server { index: 0, incarnation };
         roster.seated(&[seat(Some(3))], Moment::default());
         roster.died(server(2));
@@ -204,10 +208,10 @@ mod tests {
 
     #[test]
     fn who_is_seen_paused_is_the_same_process() {
-        let mut roster = Roster::<Process>::new();
+        let mut roster = Roster::<()>::new();
         roster.seated(&[seat(Some(3))], Moment::default());
         roster.seated(&[Seat { paused: true, ..seat(Some(3)) }], Moment::default());
-        assert!(roster.life(0).is_some_and(|process| process.1));
+        assert!(roster.life(0).is_some_and(|life| life.paused));
         roster.seated(&[], Moment::default());
         assert!(roster.is_empty());
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,16 @@ pub struct Epoch {
     pub number: u64,
     /// The master's instance number.
     pub master: u32,
+}
+
+/// The disk's word that, under this epoch, a slave has what the master acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vouched {
+    /// The epoch's number.
+    pub epoch: u64,
+    /// The master's address: whom that slave follows, be it there or not. `None` in a word that an
+    /// older version wrote.
+    pub upstream: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

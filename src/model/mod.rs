@@ -14,7 +14,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod stack;
 
-pub use group::{Continuity, CountedWrites, Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState};
+pub use group::{Continuity, CountedWrites, Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState, Vouched};
 pub use memory::Memory;
 pub use names::{AppName, InstanceName, NameError, ServiceName};
 pub use refusal::Refusal;

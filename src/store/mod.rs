@@ -12,7 +12,7 @@ mod writer;
 
 use std::path::Path;
 
-use crate::model::{AppName, Epoch, ServiceName};
+use crate::model::{AppName, Epoch, ServiceName, Vouched};
 
 pub use history::StoredLine;
 pub use record::{ActivityRecord, AppRecord, DeploymentPhase, DeploymentRecord, LIVE, Overlay, ServiceRecord, Version};
@@ -152,27 +152,31 @@ impl Store {
             .await
     }
 
-    /// The epoch under which a slave is known to have what the master acknowledges, if any. A
+    /// Under which epoch a slave is known to have what the master acknowledges, if any. A
     /// store of an older version says `None`, and so does one whose epoch was written since.
-    pub async fn vouched(&self, app: &AppName, service: &ServiceName) -> Result<Option<u64>> {
+    pub async fn vouched(&self, app: &AppName, service: &ServiceName) -> Result<Option<Vouched>> {
         let keys = [app.to_string(), service.to_string()];
         self.writer
             .call("read whether a slave is in step", move |db| {
-                let sql = "SELECT epoch FROM vouch WHERE app = ?1 AND service = ?2";
-                optional(db.query_row(sql, keys, |row| Ok(row.get::<_, i64>(0)?.cast_unsigned())))
+                let sql = "SELECT epoch, upstream FROM vouch WHERE app = ?1 AND service = ?2";
+                optional(db.query_row(sql, keys, |row| {
+                    let upstream = row.get::<_, Option<String>>(1)?.and_then(|upstream| upstream.parse().ok());
+                    Ok(Vouched { epoch: row.get::<_, i64>(0)?.cast_unsigned(), upstream })
+                }))
             })
             .await
     }
 
     /// On disk when it returns.
-    pub async fn vouch(&self, app: &AppName, service: &ServiceName, epoch: Option<u64>) -> Result<()> {
+    pub async fn vouch(&self, app: &AppName, service: &ServiceName, word: Option<Vouched>) -> Result<()> {
         let (app, service) = (app.to_string(), service.to_string());
         self.writer
             .call("record whether a slave is in step", move |db| {
-                let changed = match epoch.map(u64::cast_signed) {
-                    Some(epoch) => {
-                        let sql = "INSERT OR REPLACE INTO vouch (app, service, epoch) VALUES (?1, ?2, ?3)";
-                        db.execute(sql, (app, service, epoch))
+                let changed = match word {
+                    Some(Vouched { epoch, upstream }) => {
+                        let sql =
+                            "INSERT OR REPLACE INTO vouch (app, service, epoch, upstream) VALUES (?1, ?2, ?3, ?4)";
+                        db.execute(sql, (app, service, epoch.cast_signed(), upstream.map(|one| one.to_string())))
                     }
                     None => db.execute("DELETE FROM vouch WHERE app = ?1 AND service = ?2", [app, service]),
                 };

@@ -23,24 +23,39 @@ async fn what_was_saved_is_there_after_reopening() {
     let path = folder.path().join("store.db");
     let (record, db) = (app("ramen"), "db".parse().unwrap());
     let epoch = Epoch { number: 7, master: 1 };
+    let word = Vouched { epoch: 7, upstream: Some(([10, 0, 0, 1], 6379).into()) };
     {
         let store = Store::open(&path).unwrap();
         store.save_app(&record).await.unwrap();
         store.commit_epoch(&record.name, &db, epoch).await.unwrap();
         assert_eq!(store.vouched(&record.name, &db).await.unwrap(), None);
-        store.vouch(&record.name, &db, Some(7)).await.unwrap();
+        store.vouch(&record.name, &db, Some(word)).await.unwrap();
         store.append_line(&record.name, "d", 0, "{}".to_owned()).await.unwrap();
     }
     let store = Store::open(&path).unwrap();
     assert_eq!(store.apps().await.unwrap(), vec![record.clone()]);
     assert_eq!(store.epoch(&record.name, &db).await.unwrap(), Some(epoch));
-    assert_eq!(store.vouched(&record.name, &db).await.unwrap(), Some(7));
+    assert_eq!(store.vouched(&record.name, &db).await.unwrap(), Some(word));
     assert_eq!(store.lines("d", 0).await.unwrap().len(), 1);
 
     store.remove_app(&record.name).await.unwrap();
     assert_eq!(store.epoch(&record.name, &db).await.unwrap(), None);
     assert_eq!(store.vouched(&record.name, &db).await.unwrap(), None);
     assert!(store.apps().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_word_of_an_older_version_is_read_and_names_no_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let old = "CREATE TABLE vouch (app TEXT NOT NULL, service TEXT NOT NULL, epoch INTEGER NOT NULL,
+        PRIMARY KEY (app, service)); INSERT INTO vouch VALUES ('ramen', 'db', 7)";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(old).unwrap();
+    let (name, db) = ("ramen".parse().unwrap(), "db".parse().unwrap());
+    for _ in 0..2 {
+        let vouched = Store::open(&path).unwrap().vouched(&name, &db).await.unwrap();
+        assert_eq!(vouched, Some(Vouched { epoch: 7, upstream: None }));
+    }
 }
 
 #[tokio::test]

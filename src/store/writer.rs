@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS epoch (
     app TEXT NOT NULL, service TEXT NOT NULL, number INTEGER NOT NULL, master INTEGER NOT NULL,
     PRIMARY KEY (app, service));
 CREATE TABLE IF NOT EXISTS vouch (
-    app TEXT NOT NULL, service TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (app, service));
+    app TEXT NOT NULL, service TEXT NOT NULL, epoch INTEGER NOT NULL, upstream TEXT,
+    PRIMARY KEY (app, service));
 CREATE TABLE IF NOT EXISTS receipt (
     app TEXT NOT NULL, service TEXT NOT NULL, epoch INTEGER NOT NULL, doc TEXT NOT NULL,
     PRIMARY KEY (app, service, epoch));
@@ -90,8 +91,17 @@ fn connect(path: &Path) -> Result<Connection> {
         return Err(StoreError::Newer { path: shown, found, known: FORMAT });
     }
     connection.execute_batch(SCHEMA).map_err(failed)?;
+    add_columns(&connection).map_err(failed)?;
     connection.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
     Ok(connection)
+}
+
+/// What tables of an older version lack. A binary of that version leaves it empty and can go on.
+fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.column_exists(None, "vouch", "upstream")? {
+        return Ok(());
+    }
+    connection.execute_batch("ALTER TABLE vouch ADD COLUMN upstream TEXT")
 }
 
 /// It holds passwords. SQLite gives the files beside it (-wal, -shm) the same mode.

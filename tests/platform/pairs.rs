@@ -66,13 +66,14 @@ impl Pair {
         let ledger = self.ledger(platform);
         ledger.create();
         let story = Story { pair: self, platform, writer: Writer::start(ledger.clone()), ledger };
-        let events: [(&str, Event<'_>); 7] = [
+        let events: [(&str, Event<'_>); 8] = [
             ("killed", Story::killed),
             ("hung", Story::hung),
             ("handed over", Story::handed_over),
             ("restarted", Story::restarted),
             ("both killed", Story::both_killed),
             ("taken back", Story::taken_back),
+            ("removed", Story::removed),
             ("scaled", Story::scaled),
         ];
         for (name, happens) in events {
@@ -170,6 +171,22 @@ impl Story<'_> {
             let slave = self.ledger.at(slave.addr(self.pair.database.port()));
             told.is_subset(&slave.numbers().ok()?).then_some(())
         });
+    }
+
+    /// The master with its pod, while there is no daemon: its slave succeeds it at once, and it is
+    /// made anew as a slave. Whoever restarts a member that is being made waits for that.
+    fn removed(&self) {
+        let (engine, old) = (Engine::connect(), self.member("master"));
+        let pod = engine.pod_of(&old.container);
+        self.platform.kill_daemon();
+        assert!(engine.remove(&old.container) && engine.remove(&pod), "they were there");
+        self.is_replaced(&old);
+        assert_eq!(self.receipt().unwrap()["cause"], "the master was found dead");
+        self.platform.settle(self.pair.app);
+        let slave = self.member("slave");
+        assert_eq!(slave.number, old.number, "it is there again");
+        assert!(engine.remove(&engine.pod_of(&slave.container)));
+        self.run(&["restart", &format!("db.{}", slave.number)]);
     }
 
     fn scaled(&self) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use dotcloud_local::engine::group::{Front, Ledger, LedgerError, ObservedMember};
 use dotcloud_local::engine::runtime::*;
-use dotcloud_local::model::{AppName, Epoch, Memory, Receipt};
+use dotcloud_local::model::{AppName, Epoch, Memory, Receipt, Vouched};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -85,12 +85,12 @@ impl Servers {
             let pid = member.child.as_ref().filter(|_| running).map(Child::id);
             ObservedMember {
                 index: index as u32,
-                container: format!("container-{index}"),
+                container: Some(format!("container-{index}")),
                 pid,
                 running,
                 paused: false,
                 leaving: member.leaving,
-                addr: member.addr,
+                addr: Some(member.addr),
                 memory: None,
             }
         });
@@ -139,7 +139,7 @@ impl Front for TestFront {
 #[derive(Default)]
 pub struct TestLedger {
     pub epoch: Mutex<Option<Epoch>>,
-    pub vouched: Mutex<Option<u64>>,
+    pub vouched: Mutex<Option<Vouched>>,
     pub receipts: Mutex<Vec<Receipt>>,
 }
 
@@ -154,12 +154,12 @@ impl Ledger for TestLedger {
         Ok(())
     }
 
-    async fn vouched(&self) -> std::result::Result<Option<u64>, LedgerError> {
+    async fn vouched(&self) -> std::result::Result<Option<Vouched>, LedgerError> {
         Ok(*self.vouched.lock().unwrap())
     }
 
-    async fn vouch(&self, epoch: u64, on: bool) -> std::result::Result<(), LedgerError> {
-        *self.vouched.lock().unwrap() = on.then_some(epoch);
+    async fn vouch(&self, word: Option<Vouched>) -> std::result::Result<(), LedgerError> {
+        *self.vouched.lock().unwrap() = word;
         Ok(())
     }
 

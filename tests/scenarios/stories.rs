@@ -286,6 +286,46 @@ fn a_master_that_dies_while_it_is_scaled_away_is_succeeded_or_comes_back_first()
     }
 }
 
+/// Master and daemon end, and the master's pod is removed with it. The next daemon finds nothing of
+/// the master: the slave for which the disk vouches succeeds it before the master is made anew,
+/// which then follows.
+#[test]
+fn a_master_of_which_a_new_daemon_finds_nothing_is_succeeded_at_once() {
+    for model in ALL {
+        for count in [2, 3] {
+            let mut group = Simulator::calm(model, count);
+            group.pass(2_000);
+            let (old, epoch) = (group.master(), group.epoch());
+            group.keep_down(old);
+            group.kill_daemon();
+            group.until("another is open", |group| group.epoch() > epoch && group.status().settled);
+            assert_ne!(group.master(), old, "{model:?} of {count}: {}", group.log());
+            assert!(group.log().contains("is the most advanced replica"), "{}", group.log());
+            group.remake(old);
+            group.until("all are level", Simulator::level);
+        }
+    }
+}
+
+/// The same, but the slave was out of step: the master is made anew, and goes on with its data.
+#[test]
+fn a_master_of_which_a_new_daemon_finds_nothing_is_waited_for_if_no_slave_has_everything() {
+    for model in MODELS {
+        let mut group = Simulator::calm(model, 2);
+        let (old, slave) = (group.master(), 1 - group.master());
+        group.cut_off(slave, 20_000);
+        group.pass(5_000);
+        group.keep_down(old);
+        group.kill_daemon();
+        group.pass(5_000);
+        let reason = group.status().reason.expect("a reason");
+        assert!(reason.contains(&format!("waiting for db.{old}, the master")), "{model:?}: {reason}");
+        group.remake(old);
+        group.until("all are level", Simulator::level);
+        assert_eq!(group.master(), old, "{model:?}: {}", group.log());
+    }
+}
+
 /// The only slave is away for less than the time between two looks: the group is whole again, and
 /// the slave is fit to succeed the master.
 #[test]

@@ -59,6 +59,12 @@ impl Engine {
         self.of_purpose(home, "pod")
     }
 
+    /// The pod that a server lives in.
+    pub fn pod_of(&self, server: &str) -> String {
+        let mode = self.inspect(server).host_config.and_then(|host| host.network_mode).unwrap_or_default();
+        mode.strip_prefix("container:").unwrap_or_else(|| panic!("{server} has a network of its own")).to_owned()
+    }
+
     fn of_purpose(&self, home: &str, purpose: &str) -> Vec<String> {
         let mut filters = label(home);
         filters.entry("label".to_owned()).or_default().push(format!("{PURPOSE}={purpose}"));

@@ -62,10 +62,20 @@ pub struct GroupHandle {
     task: JoinHandle<()>,
 }
 
+/// A restart that was announced. Dropped before it was carried out, it is withdrawn, and the group
+/// goes on at once with what is there.
+#[must_use = "a plan that is dropped is withdrawn"]
+pub struct RestartPlan {
+    index: u32,
+    /// `None` once it was carried out.
+    orders: Option<mpsc::UnboundedSender<Order>>,
+}
+
 /// What the engine asks of a driver.
 enum Order {
     Observe(Vec<ObservedMember>),
     PlanRestart(u32, oneshot::Sender<()>),
+    WithdrawRestart(u32),
     Switchover(Option<u32>, oneshot::Sender<Result<u32, String>>),
     Stop,
 }
@@ -88,6 +98,24 @@ impl Tuning {
             self.answer_within = pace.answer_within;
         }
         self
+    }
+}
+
+// === impl RestartPlan ===
+
+impl RestartPlan {
+    /// The server was started again.
+    pub fn carried_out(mut self) {
+        self.orders = None;
+    }
+}
+
+impl Drop for RestartPlan {
+    fn drop(&mut self) {
+        if let Some(orders) = &self.orders {
+            // A driver that ended plans nothing.
+            let _ = orders.send(Order::WithdrawRestart(self.index));
+        }
     }
 }
 
@@ -131,11 +159,15 @@ impl GroupHandle {
     /// begin: for the master, with the front gated. It may take up to a minute before it
     /// counts as a failure. The order is given at once; the future borrows nothing, so that
     /// no lock around the handle is held while it waits.
-    pub fn plan_restart(&self, index: u32) -> impl Future<Output = ()> + Send + use<> {
+    pub fn plan_restart(&self, index: u32) -> impl Future<Output = RestartPlan> + Send + use<> {
         let (done, released) = oneshot::channel();
         self.send(Order::PlanRestart(index, done));
-        // A driver that ended holds nothing back.
-        async move { drop(released.await) }
+        let plan = RestartPlan { index, orders: Some(self.orders.clone()) };
+        async move {
+            // A driver that ended holds nothing back.
+            drop(released.await);
+            plan
+        }
     }
 
     /// Makes `to`, or the most advanced slave, the master. Returns the master's number. In a

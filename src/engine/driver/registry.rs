@@ -2,7 +2,7 @@
 //! one connection and one watch for every process.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +17,9 @@ use super::Tuning;
 use super::held::Door;
 use super::link::{Link, Request};
 use super::process::{self, Seen};
+
+/// Where nobody listens: a server whose pod is gone is reached by nobody, and lives all the same.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 pub(super) struct Registry {
     dialect: &'static dyn Dialect,
@@ -87,12 +90,12 @@ impl Registry {
 
     /// The address of a server's member.
     pub fn addr(&self, server: Server) -> Option<SocketAddr> {
-        self.seen.iter().find(|member| member.index == server.index).map(|member| member.addr)
+        self.seen.iter().find(|member| member.index == server.index)?.addr
     }
 
     /// The container whose server listens there.
     pub fn container_at(&self, addr: SocketAddr) -> Option<String> {
-        self.seen.iter().find(|member| member.addr == addr).map(|member| member.container.clone())
+        self.seen.iter().find(|member| member.addr == Some(addr))?.container.clone()
     }
 
     /// Processes whose death only looks can tell.
@@ -107,7 +110,7 @@ impl Registry {
 
     fn seats(&mut self) -> Vec<Seat> {
         let seen = std::mem::take(&mut self.seen);
-        // A member without a container is gone with it.
+        // A member that nobody wants is gone with its container.
         self.known.retain(|index, _| seen.iter().any(|member| member.index == *index));
         let seats = seen.iter().map(|member| Seat {
             index: member.index,
@@ -123,7 +126,8 @@ impl Registry {
 
     fn incarnation(&mut self, member: &ObservedMember) -> Option<u64> {
         if let Some(known) = self.known.get(&member.index) {
-            let same = *known.container == *member.container && (known.pid == member.pid || member.pid.is_none());
+            let container = member.container.as_deref();
+            let same = Some(&*known.container) == container && (known.pid == member.pid || member.pid.is_none());
             // The pidfd knows better than any look: until it tells, the process lives, and a
             // successor has to wait.
             if !known.dead && (known.watched || (same && member.running)) {
@@ -140,8 +144,8 @@ impl Registry {
 
     /// A process that was not known before; `None` if it is gone already.
     fn admit(&mut self, member: &ObservedMember) -> Option<u64> {
-        let seen =
-            member.pid.map_or(Seen::Hidden, |pid| process::see(pid, &member.container, self.tuning.verify_processes));
+        let container = member.container.as_deref()?;
+        let seen = member.pid.map_or(Seen::Hidden, |pid| process::see(pid, container, self.tuning.verify_processes));
         self.last_incarnation += 1;
         let server = Server { index: member.index, incarnation: self.last_incarnation };
         let (requests, receiver) = mpsc::unbounded_channel();
@@ -149,7 +153,7 @@ impl Registry {
         let memory = Arc::new(AtomicU64::new(member.memory.map_or(0, |memory| memory.bytes())));
         let link = Link {
             server,
-            door: Door { addr: member.addr, dialect: self.dialect, password: self.password.clone() },
+            door: Door { addr: member.addr.unwrap_or(NOWHERE), dialect: self.dialect, password: self.password.clone() },
             pid: member.pid.filter(|_| watched),
             answer_within: self.tuning.answer_within,
             memory: memory.clone(),
@@ -165,7 +169,7 @@ impl Registry {
                 }
             }));
         }
-        let container = Arc::from(member.container.as_str());
+        let container = Arc::from(container);
         let known = Known { server, container, pid: member.pid, dead, watched, memory, requests, tasks };
         self.known.insert(member.index, known);
         (!dead).then_some(server.incarnation)

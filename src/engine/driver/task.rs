@@ -12,7 +12,7 @@ use crate::engine::group::{GroupContext, ObservedMember};
 use crate::engine::runtime::{RunState, RuntimeEvent};
 use crate::failover::dialect::{self, RoleChange};
 use crate::failover::{Account, Action, Config, Event, Machine, Moment, Server};
-use crate::model::{Epoch, GroupStatus, Receipt};
+use crate::model::{Epoch, GroupStatus, Receipt, Vouched};
 
 use super::copy::Copy;
 use super::link::Request;
@@ -183,6 +183,7 @@ impl Task {
                 self.restarts.push((index, done));
                 self.handle(Event::RestartPlanned(index));
             }
+            Order::WithdrawRestart(index) => self.handle(Event::RestartWithdrawn(index)),
             Order::Switchover(to, done) => {
                 self.switchovers.push(done);
                 self.handle(Event::SwitchoverAsked(to));
@@ -234,7 +235,7 @@ impl Task {
         match action {
             Action::Load => self.load(),
             Action::Commit(epoch) => self.commit(epoch),
-            Action::Vouch { epoch, on } => self.vouch(epoch, on),
+            Action::Vouch { epoch, upstream } => self.vouch(epoch, upstream),
             Action::Gate { order } => self.order_front(order, FrontOrder::Gate),
             Action::Open { order, master, epoch, acks } => {
                 self.order_front(order, FrontOrder::Open(master, epoch, acks));
@@ -275,11 +276,12 @@ impl Task {
         });
     }
 
-    fn vouch(&mut self, epoch: u64, on: bool) {
+    fn vouch(&mut self, epoch: u64, upstream: Option<SocketAddr>) {
         let (ledger, events) = (self.context.ledger.clone(), self.events.clone());
+        let word = upstream.map(|_| Vouched { epoch, upstream });
         self.calls.spawn(async move {
-            let result = ledger.vouch(epoch, on).await.map_err(|error| chain(&error));
-            let _ = events.send(Event::VouchKept { epoch, on, result });
+            let result = ledger.vouch(word).await.map_err(|error| chain(&error));
+            let _ = events.send(Event::VouchKept { epoch, upstream, result });
         });
     }
 

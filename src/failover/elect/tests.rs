@@ -34,7 +34,7 @@ fn standing(index: u32, report: Option<&MemberReport>) -> Standing<'_> {
 fn basis(position: u64) -> Basis<'static> {
     Basis {
         service: "db",
-        upstream: addr(0),
+        upstream: Some(addr(0)),
         histories: ["h"].into(),
         position,
         doubt: None,

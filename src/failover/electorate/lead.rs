@@ -62,7 +62,8 @@ impl Electorate {
 
     fn open(&mut self, server: Server, term: u64) {
         let Some(member) = self.members.get(server.index) else { return };
-        let (master, writes) = (member.addr, member.report().map_or(0, |report| report.writes));
+        let Some(master) = member.addr else { return };
+        let writes = member.report().map_or(0, |report| report.writes);
         self.actions.push(self.front.open(master, term, None));
         let epoch = Epoch { number: term, master: server.index };
         let known = self.epoch() == Some(epoch);

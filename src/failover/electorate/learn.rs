@@ -47,6 +47,7 @@ impl Electorate {
                 let until = self.now.after(self.config.restart_limit);
                 self.actions.extend(self.restart.plan(index, self.members.server(index), self.now, until));
             }
+            Event::RestartWithdrawn(index) => self.withdraw_plan(index),
             Event::SwitchoverAsked(to) => self.wish.ask(to, self.now.after(self.config.wish_limit)),
         }
     }

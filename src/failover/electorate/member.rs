@@ -1,24 +1,12 @@
 //! What is known of one member.
 
 use crate::failover::dialect::{Ballot, MemberReport, Standpoint};
-use crate::failover::event::{Moment, Server};
-use crate::failover::roster::{self, Request};
+use crate::failover::event::Moment;
+use crate::failover::roster;
 
-pub(super) type Member = roster::Member<Life>;
-
-/// One process of it.
-#[derive(Debug)]
-pub(super) struct Life {
-    pub server: Server,
-    pub paused: bool,
-    pub report: Option<MemberReport>,
-    /// When that report was asked for.
-    pub report_asked: Moment,
-    pub asked: Request,
-    /// Unanswered requests in a row.
-    pub misses: u32,
-    pub complaint: Option<String>,
-}
+/// Nothing but what any machine knows: how they behave is judged by the members themselves.
+pub(super) type Member = roster::Member<()>;
+pub(super) type Life = roster::Life<()>;
 
 // === impl Member ===
 
@@ -39,36 +27,6 @@ impl Member {
 }
 
 // === impl Life ===
-
-impl roster::Life for Life {
-    fn begun(server: Server, _: Moment) -> Self {
-        Self {
-            server,
-            paused: false,
-            report: None,
-            report_asked: Moment::default(),
-            asked: Request::default(),
-            misses: 0,
-            complaint: None,
-        }
-    }
-
-    fn server(&self) -> Server {
-        self.server
-    }
-
-    fn seen(&mut self, paused: bool) {
-        self.paused = paused;
-    }
-
-    fn report(&self) -> Option<&MemberReport> {
-        self.report.as_ref()
-    }
-
-    fn complaint(&self) -> Option<&str> {
-        self.complaint.as_deref()
-    }
-}
 
 impl Life {
     pub fn reported(&mut self, asked: Moment, report: MemberReport) {

@@ -267,6 +267,13 @@ impl Electorate {
         }
     }
 
+    pub(super) fn withdraw_plan(&mut self, index: u32) {
+        if self.restart.concerns(index) {
+            self.actions.extend(self.restart.withdraw(index));
+            self.open_again();
+        }
+    }
+
     /// At once for a secondary; for the primary with the front gated and the others standing back,
     /// unless that takes too long.
     fn release_restart(&mut self) {

@@ -130,7 +130,7 @@ fn addr(index: u32) -> SocketAddr {
 
 fn seat(index: u32) -> Seat {
     let incarnation = Some(u64::from(index) + 1);
-    Seat { index, addr: addr(index), incarnation, paused: false, leaving: false }
+    Seat { index, addr: Some(addr(index)), incarnation, paused: false, leaving: false }
 }
 
 fn report(standpoint: Standpoint, term: u64, config: Option<SetConfig>) -> MemberReport {
@@ -344,6 +344,15 @@ fn a_restart_that_is_announced_twice_waits_all_the_same() {
     assert_eq!(walk.tell(Event::RestartPlanned(0)), [], "the others do not stand back yet");
     walk.tell(Event::Died(server(1)));
     assert_eq!(walk.tell(Event::RestartPlanned(1)), [Action::ReleaseRestart(1)], "nobody else is let go");
+}
+
+#[test]
+fn a_restart_that_is_withdrawn_leads_the_front_to_the_primary_again() {
+    let mut walk = Walk::three();
+    let gated = walk.tell(Event::RestartPlanned(0));
+    assert!(gated.iter().any(|action| matches!(action, Action::Gate { .. })), "{gated:?}");
+    let told = walk.tell(Event::RestartWithdrawn(0));
+    assert!(told.iter().any(|action| matches!(action, Action::Open { master, .. } if *master == addr(0))), "{told:?}");
 }
 
 #[test]

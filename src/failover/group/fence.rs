@@ -38,7 +38,7 @@ impl Group {
     pub(super) fn enter_fencing(&mut self) {
         match self.kind() {
             Kind::Handover(to) => {
-                let addr = self.members.get(to.index).map(|member| member.addr);
+                let addr = self.members.get(to.index).and_then(|member| member.addr);
                 if let (Some(old), Some(addr)) = (self.retiring(), addr) {
                     self.command(old, RoleChange::Follow(addr));
                 }
@@ -55,7 +55,7 @@ impl Group {
     /// Kills the target unless that was tried a moment ago.
     pub(super) fn press(&mut self) {
         let Some(target) = self.target() else { return };
-        let killed = self.members.life(target.index).and_then(|life| life.killed);
+        let killed = self.members.life(target.index).and_then(|life| life.own.killed);
         if killed.is_none_or(|at| self.now.since(at) >= self.config.retry) {
             self.kill(target);
         }
@@ -78,7 +78,7 @@ impl Group {
             return Some(self.ended());
         };
         let life = self.members.life(server.index)?;
-        let demoted = life.report_asked > self.since || life.command.is_none();
+        let demoted = life.report_asked > self.since || life.own.command.is_none();
         if self.config.demotes_live && demoted && life.report.as_ref().is_some_and(|report| !report.writable) {
             return Some(Electing);
         }
@@ -155,7 +155,7 @@ impl Group {
         let (Some(basis), Some(change)) = (self.basis(), &self.change) else { return Vec::new() };
         let fresh = change.fenced.unwrap_or(self.since);
         let waited = |member: &&Member| {
-            let follows = member.report().is_some_and(|r| r.upstream == Some(basis.upstream) && r.was_linked);
+            let follows = member.report().is_some_and(|report| basis.leads(report) && report.was_linked);
             let standing = member.standing(fresh, self.now, &self.config, false);
             member.index != change.old
                 && follows

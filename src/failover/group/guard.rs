@@ -80,7 +80,7 @@ impl Group {
         };
         let report = life.report.as_ref().filter(|report| !member.leaving && report.broken.is_none());
         let opened = self.reign.as_ref().is_some_and(|reign| self.now.since(reign.opened) < self.config.guard_limit);
-        let lately = life.followed.is_some_and(|at| self.now.since(at) < self.config.guard_limit);
+        let lately = life.own.followed.is_some_and(|at| self.now.since(at) < self.config.guard_limit);
         let upstream = report.and_then(|report| report.upstream);
         let ours = upstream.is_some() && upstream == self.reign.as_ref().map(|reign| reign.addr);
         // The front asks the server itself who has what: a link is enough to begin with.
@@ -109,7 +109,7 @@ impl Group {
         let Some(change) = self.change.as_ref().filter(|_| self.config.synchronous) else { return false };
         let silent = |member: &&Member| {
             let lately = |at: Moment| change.detected.since(at) < self.config.guard_limit;
-            let life = member.life.as_ref().filter(|life| life.followed.is_some_and(lately));
+            let life = member.life.as_ref().filter(|life| life.own.followed.is_some_and(lately));
             life.is_some_and(|life| life.report_asked < fresh)
         };
         self.members.values().filter(|member| member.index != change.old).any(|member| silent(&member))

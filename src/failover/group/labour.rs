@@ -38,9 +38,9 @@ impl Group {
         };
         let master = self.epoch().map(|epoch| epoch.master);
         for life in self.members.lives_mut() {
-            let silence = self.now.since(life.heard.unwrap_or(life.since));
+            let silence = self.now.since(life.own.heard.unwrap_or(life.since));
             let excused = labours && Some(life.server.index) == master;
-            life.excused = excused && silence < self.config.labour_limit;
+            life.own.excused = excused && silence < self.config.labour_limit;
         }
     }
 }

@@ -29,8 +29,8 @@ impl Group {
             // Told to groups that elect by themselves.
             Event::Ticked | Event::Carried { .. } | Event::Advertised(_) => {}
             Event::Loaded(read) => self.book = Book::loaded(read, self.now.after(self.config.retry)),
-            Event::Vouched(epoch) => self.heard_vouch(epoch),
-            Event::VouchKept { epoch, on, result } => self.kept_vouch(epoch, on, result),
+            Event::Vouched(word) => self.heard_vouch(word),
+            Event::VouchKept { epoch, upstream, result } => self.kept_vouch(epoch, upstream, result),
             Event::Committed(epoch, result) => self.committed(epoch, result),
             Event::Observed(seats) => {
                 self.observed = true;
@@ -49,7 +49,7 @@ impl Group {
             }
             Event::Complained { server, error } => self.life_of(server, |life, now| life.complained(error, now)),
             Event::Commanded { server, change, result } => self.commanded(server, change, result),
-            Event::Copied { server, percent } => self.life_of(server, |life, _| life.copied = Some(percent)),
+            Event::Copied { server, percent } => self.life_of(server, |life, _| life.own.copied = Some(percent)),
             Event::KillFailed { server, error } => {
                 self.note(format!("cannot end {}: {error}", self.name(server.index)));
             }
@@ -59,6 +59,7 @@ impl Group {
                 let until = self.now.after(self.config.restart_limit);
                 self.actions.extend(self.restart.plan(index, self.members.server(index), self.now, until));
             }
+            Event::RestartWithdrawn(index) => self.actions.extend(self.restart.withdraw(index)),
             Event::SwitchoverAsked(to) => self.wish.ask(to, self.now.after(self.config.wish_limit)),
         }
     }
@@ -115,7 +116,7 @@ impl Group {
             reign.histories.insert(report.history.clone());
         } else if report.upstream == Some(reign.addr) {
             let behind = reign.first_beyond(report.position);
-            self.life_of(server, |life, _| life.behind = behind);
+            self.life_of(server, |life, _| life.own.behind = behind);
             self.measure(server);
         }
         self.advance_account(server);
@@ -131,9 +132,9 @@ impl Group {
         {
             // A link may seem up that leads to a former process of the master, with another history.
             let joined = reign.histories.contains(&report.history);
-            life.in_step = joined && had(life.report_asked).is_some_and(|position| report.position >= position);
+            life.own.in_step = joined && had(life.report_asked).is_some_and(|position| report.position >= position);
             if life.follows() {
-                life.followed = Some(self.now);
+                life.own.followed = Some(self.now);
             }
         }
     }

@@ -5,20 +5,17 @@ use std::time::Duration;
 use crate::failover::config::Config;
 use crate::failover::dialect::{MemberReport, RoleChange};
 use crate::failover::elect::Standing;
-use crate::failover::event::{Miss, Moment, Server};
+use crate::failover::event::{Miss, Moment};
 use crate::failover::roster::{self, Request};
 
-pub(super) type Member = roster::Member<Life>;
+pub(super) type Member = roster::Member<Conduct>;
+pub(super) type Life = roster::Life<Conduct>;
 
-/// One process and how it behaves.
-#[derive(Debug)]
-pub(super) struct Life {
-    pub server: Server,
-    pub paused: bool,
-    pub since: Moment,
+/// How a process behaves, besides what it says.
+#[derive(Debug, Default)]
+pub(super) struct Conduct {
     pub heard: Option<Moment>,
-    /// Unanswered requests since it was last heard; `busy` ones counted apart.
-    pub misses: u32,
+    /// Unanswered requests since then that found it at work; they are not counted as others are.
     pub busy: u32,
     /// Silent ones since it was last seen at work.
     pub idle: u32,
@@ -26,17 +23,12 @@ pub(super) struct Life {
     pub excused: bool,
     pub refused: bool,
     pub pinged: Request,
-    pub asked: Request,
-    pub report: Option<MemberReport>,
-    /// When the report was asked for.
-    pub report_asked: Moment,
     /// Has all that the open master had when it was asked.
     pub in_step: bool,
     /// Since when the open master is known to have more than it has.
     pub behind: Option<Moment>,
     /// Follows or followed somebody: a master may have counted on it.
     pub told: bool,
-    pub complaint: Option<String>,
     /// When it was last in step.
     pub followed: Option<Moment>,
     /// On its way.
@@ -61,7 +53,7 @@ impl Member {
             restarting,
             leaving: self.leaving,
             in_step: life.is_some_and(Life::follows),
-            witness: life.is_some_and(|life| life.told),
+            witness: life.is_some_and(|life| life.own.told),
             report: life.filter(|life| life.report_asked >= fresh).and_then(|life| life.report.as_ref()),
             complaint: life.and_then(|life| life.complaint.as_deref()),
         }
@@ -70,89 +62,44 @@ impl Member {
 
 // === impl Life ===
 
-impl roster::Life for Life {
-    fn begun(server: Server, now: Moment) -> Self {
-        Self {
-            server,
-            paused: false,
-            since: now,
-            heard: None,
-            misses: 0,
-            busy: 0,
-            idle: 0,
-            excused: false,
-            refused: false,
-            pinged: Request::default(),
-            asked: Request::default(),
-            report: None,
-            report_asked: now,
-            in_step: false,
-            behind: None,
-            told: false,
-            complaint: None,
-            followed: None,
-            command: None,
-            copied: None,
-            command_after: now,
-            killed: None,
-        }
-    }
-
-    fn server(&self) -> Server {
-        self.server
-    }
-
-    fn seen(&mut self, paused: bool) {
-        self.paused = paused;
-    }
-
-    fn report(&self) -> Option<&MemberReport> {
-        self.report.as_ref()
-    }
-
-    fn complaint(&self) -> Option<&str> {
-        self.complaint.as_deref()
-    }
-}
-
 impl Life {
     pub fn hung(&self, config: &Config) -> bool {
-        if self.excused {
-            return self.idle >= config.labour_idle;
+        if self.own.excused {
+            return self.own.idle >= config.labour_idle;
         }
-        self.misses >= config.misses || self.misses + self.busy >= config.busy_misses
+        self.misses >= config.misses || self.misses + self.own.busy >= config.busy_misses
     }
 
     /// Its link is up and nothing is missing.
     pub fn follows(&self) -> bool {
-        self.in_step && self.report.as_ref().is_some_and(|report| report.link_up)
+        self.own.in_step && self.report.as_ref().is_some_and(|report| report.link_up)
     }
 
     /// Hung for longer than anybody should wait for it.
     fn lost(&self, now: Moment, config: &Config) -> bool {
-        let limit = if self.heard.is_some() { config.lonely } else { config.lonely * 6 };
-        self.hung(config) && !self.paused && now.since(self.heard.unwrap_or(self.since)) >= limit
+        let limit = if self.own.heard.is_some() { config.lonely } else { config.lonely * 6 };
+        self.hung(config) && !self.paused && now.since(self.own.heard.unwrap_or(self.since)) >= limit
     }
 
     fn heard(&mut self, now: Moment) {
-        self.heard = Some(now);
-        (self.misses, self.busy, self.idle, self.refused) = (0, 0, 0, false);
+        self.own.heard = Some(now);
+        (self.misses, self.own.busy, self.own.idle, self.own.refused) = (0, 0, 0, false);
     }
 
     pub fn answered(&mut self, now: Moment) {
-        self.pinged.under_way = false;
+        self.own.pinged.under_way = false;
         self.heard(now);
     }
 
     pub fn missed(&mut self, how: Miss, now: Moment, boot_refused: Duration, boot_silent: Duration) {
-        (self.pinged.under_way, self.asked.under_way) = (false, false);
+        (self.own.pinged.under_way, self.asked.under_way) = (false, false);
         let grace = if how == Miss::Refused { boot_refused } else { boot_silent };
-        if self.heard.is_none() && now.since(self.since) < grace {
+        if self.own.heard.is_none() && now.since(self.since) < grace {
             return;
         }
-        self.refused = how == Miss::Refused;
-        self.idle = if how == (Miss::Silent { busy: false }) { self.idle + 1 } else { 0 };
-        if how == (Miss::Silent { busy: true }) { self.busy += 1 } else { self.misses += 1 }
+        self.own.refused = how == Miss::Refused;
+        self.own.idle = if how == (Miss::Silent { busy: false }) { self.own.idle + 1 } else { 0 };
+        if how == (Miss::Silent { busy: true }) { self.own.busy += 1 } else { self.misses += 1 }
     }
 
     pub fn reported(&mut self, asked: Moment, report: MemberReport, now: Moment) {
@@ -166,7 +113,7 @@ impl Life {
         self.complaint = None;
         if asked >= self.report_asked {
             self.report_asked = asked;
-            self.told |= report.upstream.is_some();
+            self.own.told |= report.upstream.is_some();
             self.report = Some(report);
         }
     }
@@ -179,21 +126,21 @@ impl Life {
 
     /// Is becoming a copy of another member.
     pub fn copies(&self) -> bool {
-        matches!(self.command, Some(RoleChange::CopyFrom(_)))
+        matches!(self.own.command, Some(RoleChange::CopyFrom(_)))
     }
 
     pub fn commanded(&mut self, result: Result<MemberReport, String>, now: Moment, retry: Moment) {
-        (self.command, self.copied) = (None, None);
+        (self.own.command, self.own.copied) = (None, None);
         match result {
             Ok(report) => {
                 self.heard(now);
                 self.tell(now, report);
             }
-            Err(_) => self.command_after = retry,
+            Err(_) => self.own.command_after = retry,
         }
     }
 
     pub fn free(&self, now: Moment) -> bool {
-        self.command.is_none() && self.command_after <= now
+        self.own.command.is_none() && self.own.command_after <= now
     }
 }

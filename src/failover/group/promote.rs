@@ -28,7 +28,7 @@ impl Group {
 
     pub(super) fn chosen(&self, index: u32, epoch: Epoch, commit: Commit) -> Option<Chosen> {
         let server = self.server(index)?;
-        Some(Chosen { server, addr: self.members.get(index)?.addr, epoch, commit })
+        Some(Chosen { server, addr: self.members.get(index)?.addr?, epoch, commit })
     }
 
     /// Writes the choice down and sends its epoch to the disk.

@@ -47,7 +47,7 @@ impl Group {
         match member.report().filter(|_| role != Role::Unknown) {
             None => SyncState::Down,
             Some(_) if member.life.as_ref().is_some_and(Life::copies) => {
-                SyncState::Synchronizing { percent: member.life.as_ref().and_then(|life| life.copied) }
+                SyncState::Synchronizing { percent: member.life.as_ref().and_then(|life| life.own.copied) }
             }
             Some(report) if report.loading.is_some() => SyncState::Synchronizing { percent: report.loading },
             Some(report) if report.writable => SyncState::Synchronized,
@@ -68,11 +68,11 @@ impl Group {
         let own = member.report().filter(|report| role == Role::Slave && report.upstream == Some(reign.addr))?;
         let master = self.members.get(reign.server.index)?.life.as_ref();
         let said = |report: &MemberReport| {
-            let seen = report.followers.iter().find(|follower| follower.addr == member.addr);
+            let seen = report.followers.iter().find(|follower| Some(follower.addr) == member.addr);
             seen.filter(|_| own.position < report.position).map(|follower| follower.lag_seconds)
         };
         let seen = master.and_then(|life| life.report.as_ref()).and_then(said);
-        let silent = master.is_none_or(|life| life.server != reign.server || life.misses + life.busy > 0);
+        let silent = master.is_none_or(|life| life.server != reign.server || life.misses + life.own.busy > 0);
         let last = reign.heard.back().map(|(at, _)| *at).filter(|_| silent);
         let silence = last.map(|at| self.now.since(at).as_secs_f64());
         [seen, silence].into_iter().flatten().chain([self.lacking(member)]).reduce(f64::max)
@@ -81,7 +81,7 @@ impl Group {
     /// As far as reports tell, in seconds: of the machine, or of the slave itself.
     fn lacking(&self, member: &Member) -> f64 {
         let Some(life) = &member.life else { return 0.0 };
-        let behind = life.behind.map_or(0.0, |since| life.report_asked.since(since).as_secs_f64());
+        let behind = life.own.behind.map_or(0.0, |since| life.report_asked.since(since).as_secs_f64());
         let own = life.report.as_ref().and_then(|report| report.lag_seconds).unwrap_or_default();
         behind.max(own)
     }

@@ -30,7 +30,9 @@ impl Group {
         for life in self.members.lives() {
             times.extend(self.ping_due(life));
             times.extend(self.ask_due(life));
-            times.extend((life.command.is_none() && life.command_after > self.now).then_some(life.command_after));
+            times.extend(
+                (life.own.command.is_none() && life.own.command_after > self.now).then_some(life.own.command_after),
+            );
         }
         times.extend(self.phase_limit().map(|limit| self.since.after(limit)));
         times.extend(self.restart.until());
@@ -57,7 +59,7 @@ impl Group {
 
     fn end_rogue(&mut self) {
         let Some(rogue) = self.rogue() else { return };
-        let killed = self.members.life(rogue.index).and_then(|life| life.killed);
+        let killed = self.members.life(rogue.index).and_then(|life| life.own.killed);
         if killed.is_none_or(|at| self.now.since(at) >= self.config.retry) {
             self.note(format!("{} accepts writes though it is not the master: it is ended", self.name(rogue.index)));
             self.kill(rogue);
@@ -99,7 +101,7 @@ impl Group {
             }
         }
         for server in pings {
-            self.life_of(server, |life, now| life.pinged.send(now));
+            self.life_of(server, |life, now| life.own.pinged.send(now));
             self.actions.push(Action::Ping(server));
         }
         for server in asks {
@@ -112,17 +114,17 @@ impl Group {
     fn ping_due(&self, life: &Life) -> Option<Moment> {
         let master = self.epoch().is_some_and(|epoch| epoch.master == life.server.index);
         if !master
-            || life.pinged.under_way
+            || life.own.pinged.under_way
             || !matches!(self.phase, Gathering | Steady | Suspect | Promoting | Repointing)
         {
             return None;
         }
-        let pause = match life.misses + life.busy {
+        let pause = match life.misses + life.own.busy {
             0 => self.config.ping_every,
-            _ if life.refused => self.config.ask_soon,
+            _ if life.own.refused => self.config.ask_soon,
             _ => Duration::ZERO,
         };
-        Some(life.pinged.sent.map_or(self.now, |sent| sent.after(pause)))
+        Some(life.own.pinged.sent.map_or(self.now, |sent| sent.after(pause)))
     }
 
     fn ask_due(&self, life: &Life) -> Option<Moment> {
@@ -137,7 +139,7 @@ impl Group {
     fn ask_pause(&self, life: &Life) -> Duration {
         let config = &self.config;
         let master = self.reign.as_ref().is_some_and(|reign| reign.server == life.server);
-        if life.misses + life.busy > 0 && life.heard.is_some() {
+        if life.misses + life.own.busy > 0 && life.own.heard.is_some() {
             return config.ask_every / 5;
         }
         match self.phase {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::*;
 use crate::failover::dialect::MemberReport;
 use crate::failover::{Miss, Seat};
+use crate::model::Vouched;
 
 /// A group of two: `db.0` is master under epoch 1, `db.1` in step.
 struct Stage {
@@ -28,7 +29,12 @@ fn server(index: u32) -> Server {
 
 fn seat(index: u32) -> Seat {
     let incarnation = Some(server(index).incarnation);
-    Seat { index, addr: addr(index), incarnation, paused: false, leaving: false }
+    Seat { index, addr: Some(addr(index)), incarnation, paused: false, leaving: false }
+}
+
+/// The disk vouches for the slaves of `db.0` under this epoch.
+fn word(epoch: u64) -> Option<Vouched> {
+    Some(Vouched { epoch, upstream: Some(addr(0)) })
 }
 
 fn master() -> MemberReport {
@@ -92,8 +98,8 @@ impl Stage {
         let mut actions = self.told(event);
         let now = self.now();
         while let Some(at) = actions.iter().position(|action| matches!(action, Action::Vouch { .. })) {
-            let Action::Vouch { epoch, on } = actions.remove(at) else { unreachable!("it was just found") };
-            actions.extend(self.group.handle(now, Event::VouchKept { epoch, on, result: Ok(()) }));
+            let Action::Vouch { epoch, upstream } = actions.remove(at) else { unreachable!("it was just found") };
+            actions.extend(self.group.handle(now, Event::VouchKept { epoch, upstream, result: Ok(()) }));
         }
         actions.retain(|action| !matches!(action, Action::Note(_) | Action::Ping(_) | Action::Ask { .. }));
         actions
@@ -230,6 +236,32 @@ fn a_restart_of_the_master_waits_for_the_gate_in_the_first_gathering_too() {
     assert_eq!(stage.group.phase(), Phase::Gathering);
     assert!(matches!(stage.tell(Event::RestartPlanned(0)).as_slice(), [Action::Gate { .. }]));
     assert_eq!(stage.front_obeys(), [Action::ReleaseRestart(0)]);
+}
+
+#[test]
+fn a_restart_that_is_withdrawn_opens_the_master_again_or_lets_another_one_succeed_it() {
+    for lives in [true, false] {
+        let mut stage = Stage::steady();
+        stage.tell(Event::RestartPlanned(0));
+        assert_eq!(stage.front_obeys(), [Action::ReleaseRestart(0)]);
+        if !lives {
+            stage.tell(Event::Died(server(0)));
+            assert_eq!(stage.group.phase(), Phase::Gathering, "a slave does not succeed it meanwhile");
+        }
+        let told = stage.tell(Event::RestartWithdrawn(0));
+        let opened = told.iter().any(|action| matches!(action, Action::Open { epoch: 1, .. }));
+        assert_eq!(opened, lives, "{told:?}");
+        assert_eq!(stage.group.phase(), if lives { Phase::Repointing } else { Phase::Draining });
+    }
+}
+
+#[test]
+fn a_restart_that_is_withdrawn_before_it_was_allowed_is_let_go_and_another_ones_stays() {
+    let mut stage = Stage::steady();
+    stage.tell(Event::RestartPlanned(0));
+    assert_eq!(stage.tell(Event::RestartWithdrawn(1)), []);
+    let told = stage.tell(Event::RestartWithdrawn(0));
+    assert!(told.contains(&Action::ReleaseRestart(0)), "{told:?}");
 }
 
 #[test]

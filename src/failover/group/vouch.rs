@@ -5,11 +5,16 @@
 //! once one of them is in step (and, where that can be, writes wait for it), and the word is taken
 //! back *before* writes may be on the master alone: before a guard is given up, and before a
 //! master that was started again is promoted. Without the word nobody succeeds the master.
+//!
+//! The word names the master's address, because slaves say whom they follow by that: a master whose
+//! pod is gone, or was made anew elsewhere, is succeeded by those who follow it where it was.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use crate::failover::edges::Phase::{Repointing, Steady, Suspect};
 use crate::failover::event::{Action, Moment, Server};
+use crate::model::Vouched;
 
 use super::member::{Life, Member};
 use super::{Group, Reign};
@@ -18,6 +23,8 @@ use super::{Group, Reign};
 #[derive(Debug, Default)]
 pub(super) struct Vouch {
     said: Said,
+    /// Whose slaves it vouches for, where it does.
+    upstream: Option<SocketAddr>,
     /// On its way to the disk.
     under_way: bool,
     /// After a failure: not before this.
@@ -45,17 +52,21 @@ impl Group {
     }
 
     /// What the disk said at the start of the daemon; later this daemon knows better.
-    pub(super) fn heard_vouch(&mut self, epoch: Option<u64>) {
+    pub(super) fn heard_vouch(&mut self, word: Option<Vouched>) {
         if self.vouch.said == Said::Unknown {
-            self.vouch.said = epoch.map_or(Said::No, Said::Yes);
+            self.vouch.said = word.map_or(Said::No, |word| Said::Yes(word.epoch));
+            self.vouch.upstream = word.and_then(|word| word.upstream);
         }
     }
 
-    pub(super) fn kept_vouch(&mut self, epoch: u64, on: bool, result: Result<(), String>) {
+    pub(super) fn kept_vouch(&mut self, epoch: u64, upstream: Option<SocketAddr>, result: Result<(), String>) {
         self.vouch.under_way = false;
         self.vouch.why = result.as_ref().err().cloned();
         match result {
-            Ok(()) => self.vouch.said = if on { Said::Yes(epoch) } else { Said::No },
+            Ok(()) => {
+                self.vouch.said = if upstream.is_some() { Said::Yes(epoch) } else { Said::No };
+                self.vouch.upstream = upstream;
+            }
             Err(why) => {
                 self.vouch.said = Said::Perhaps(epoch);
                 self.vouch.after = self.now.after(self.config.retry);
@@ -68,7 +79,7 @@ impl Group {
     pub(super) fn unvouched(&mut self, epoch: u64) -> bool {
         let pledged = self.pledged(epoch);
         if pledged {
-            self.keep_vouch(epoch, false);
+            self.keep_vouch(epoch, None);
         }
         !pledged
     }
@@ -78,19 +89,24 @@ impl Group {
         matches!(self.vouch.said, Said::Yes(of) | Said::Perhaps(of) if of == epoch)
     }
 
+    /// Where the master was whose slaves the disk vouches for under this epoch.
+    pub(super) fn upstream(&self, epoch: u64) -> Option<SocketAddr> {
+        self.vouch.upstream.filter(|_| self.vouched(epoch))
+    }
+
     /// What writes, or a promotion, may be waiting for.
     pub(super) fn unrecorded(&self) -> Option<String> {
         self.vouch.why.as_ref().map(|why| format!("cannot record whether a slave is in step: {why}"))
     }
 
-    fn keep_vouch(&mut self, epoch: u64, on: bool) {
+    fn keep_vouch(&mut self, epoch: u64, upstream: Option<SocketAddr>) {
         if !self.vouch.under_way && self.vouch.after <= self.now {
             self.vouch.under_way = true;
             // A word on its way may be on the disk already: it is to be taken back like one that is.
-            if on {
+            if upstream.is_some() {
                 self.vouch.said = Said::Perhaps(epoch);
             }
-            self.actions.push(Action::Vouch { epoch, on });
+            self.actions.push(Action::Vouch { epoch, upstream });
         }
     }
 
@@ -99,10 +115,10 @@ impl Group {
         let Some(reign) = self.reign.as_ref().filter(|_| matches!(self.phase, Steady | Suspect | Repointing)) else {
             return;
         };
-        let epoch = reign.epoch;
+        let (epoch, upstream) = (reign.epoch, Some(reign.addr));
         let vouched = self.vouched(epoch);
         match self.deserved(reign, vouched) {
-            true if !vouched => self.keep_vouch(epoch, true),
+            true if self.upstream(epoch) != upstream => self.keep_vouch(epoch, upstream),
             false => drop(self.unvouched(epoch)),
             true => {}
         }
@@ -113,7 +129,9 @@ impl Group {
             return already;
         }
         if !self.waits() {
-            return self.others().any(|member| self.guards(member, true) && (already || self.guards(member, false)));
+            // Who was in step a moment ago may lack what a master before this one wrote.
+            let fit = |member: &Member| already || (self.phase != Repointing && self.guards(member, false));
+            return self.others().any(|member| self.guards(member, true) && fit(member));
         }
         if self.guarded() != Some(true) {
             return false;
@@ -177,7 +195,7 @@ impl Group {
     pub(super) fn witnesses(&self) -> Vec<Server> {
         let master = self.reign.as_ref().map(|reign| reign.server);
         let lives = self.members.lives();
-        lives.filter(|life| life.told && Some(life.server) != master).map(|life| life.server).collect()
+        lives.filter(|life| life.own.told && Some(life.server) != master).map(|life| life.server).collect()
     }
 
     /// Notes the end of the open master.

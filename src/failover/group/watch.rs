@@ -23,7 +23,7 @@ impl Group {
             return Some(Gathering);
         }
         let life = self.members.life(server.index)?;
-        match (self.phase, life.misses + life.busy > 0) {
+        match (self.phase, life.misses + life.own.busy > 0) {
             (Suspect, false) => Some(Steady),
             (Suspect, true) => self.suspect(server),
             (_, true) => Some(Suspect),
@@ -49,8 +49,9 @@ impl Group {
 
     pub(super) fn suspect(&mut self, server: Server) -> Option<Phase> {
         let life = self.members.life(server.index)?;
-        let silence = self.now.since(life.heard.unwrap_or(life.since)).as_millis();
-        let cause = if life.refused { "connection refused".to_owned() } else { format!("no answer for {silence} ms") };
+        let silence = self.now.since(life.own.heard.unwrap_or(life.since)).as_millis();
+        let cause =
+            if life.own.refused { "connection refused".to_owned() } else { format!("no answer for {silence} ms") };
         if self.replaceable(server) {
             return self.failed(&cause, Some(server));
         }

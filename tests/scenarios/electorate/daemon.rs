@@ -1,5 +1,6 @@
 //! The machine's driver and the plan, on simulated servers.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -163,6 +164,10 @@ impl Daemon {
                 }
                 self.later(now, 1, 40, Thing::Carried(server, motion));
             }
+            // Now and then it cannot be stopped.
+            Action::ReleaseRestart(index) if self.random.u32(..100) < 20 => {
+                self.later(now, 1, 500, Thing::Tell(Event::RestartWithdrawn(index)));
+            }
             Action::ReleaseRestart(index) => {
                 self.kill(world, index);
                 world.tell(format!("{index} is restarted on purpose"));
@@ -225,14 +230,15 @@ fn runs(world: &World, server: Server) -> bool {
 }
 
 fn seats(world: &World) -> Vec<Seat> {
-    let seat = |(index, node): (&u32, &super::world::Node)| Seat {
-        index: *index,
-        addr: inside(*index),
-        incarnation: node.incarnation,
-        paused: world.paused(*index),
-        leaving: *index >= world.wanted,
+    let seat = |index: u32| Seat {
+        index,
+        addr: world.nodes.contains_key(&index).then(|| inside(index)),
+        incarnation: world.nodes.get(&index).and_then(|node| node.incarnation),
+        paused: world.paused(index),
+        leaving: index >= world.wanted,
     };
-    world.nodes.iter().map(seat).collect()
+    let listed: BTreeSet<u32> = world.nodes.keys().copied().chain(0..world.wanted).collect();
+    listed.into_iter().map(seat).collect()
 }
 
 fn inside(index: u32) -> SocketAddr {

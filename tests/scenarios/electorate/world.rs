@@ -253,6 +253,10 @@ impl World {
         for id in granted {
             if let Some(voter) = self.nodes.get_mut(&id) {
                 voter.term = term;
+                // One that was cut off, and has not heard yet that there was a later election.
+                if voter.state == Standpoint::Primary {
+                    voter.state = Standpoint::Secondary;
+                }
             }
         }
         if let Some(node) = self.nodes.get_mut(&index) {

@@ -52,15 +52,37 @@ async fn a_planned_restart_of_the_master_changes_no_epoch() {
     }
     let stage = Stage::new(2).await;
     let before = stage.ledger.epoch.lock().unwrap().unwrap();
-    stage.driver.plan_restart(before.master).await;
+    let plan = stage.driver.plan_restart(before.master).await;
     assert_eq!(*stage.front.borrow(), Told::Gated, "the restart begins with the front gated");
     stage.servers.signal(before.master as usize, Signal::TERM);
     stage.until("it is down", |s| !s.settled && s.members[0].sync == SyncState::Down).await;
     stage.servers.start(before.master as usize);
+    plan.carried_out();
     stage.observe();
     stage.settled(2).await;
     assert_eq!(*stage.ledger.epoch.lock().unwrap(), Some(before));
     assert!(stage.ledger.receipts.lock().unwrap().is_empty(), "it was no failure");
+}
+
+/// The restart was allowed to begin, and then the master could not be stopped, or not be started.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_restart_that_failed_reopens_the_group_at_once() {
+    if !present() {
+        return;
+    }
+    let stage = Stage::new(2).await;
+    let before = stage.ledger.epoch.lock().unwrap().unwrap();
+    let plan = stage.driver.plan_restart(before.master).await;
+    assert_eq!(*stage.front.borrow(), Told::Gated);
+    drop(plan);
+    stage.settled(2).await;
+    assert_eq!(*stage.ledger.epoch.lock().unwrap(), Some(before), "it is the same master");
+
+    let plan = stage.driver.plan_restart(before.master).await;
+    stage.servers.signal(before.master as usize, Signal::KILL);
+    stage.until("it is down", |s| !s.settled && s.members[0].sync == SyncState::Down).await;
+    drop(plan);
+    assert_ne!(stage.settled(1).await, before.master, "its slave succeeds it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

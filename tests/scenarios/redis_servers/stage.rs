@@ -81,8 +81,8 @@ impl Stage {
     /// Members that say they accept writes.
     pub async fn masters(&self) -> usize {
         let mut count = 0;
-        for member in self.servers.look() {
-            if let Ok(mut client) = Client::connect(member.addr).await {
+        for addr in self.servers.look().into_iter().filter_map(|member| member.addr) {
+            if let Ok(mut client) = Client::connect(addr).await {
                 count += usize::from(client.ask("ROLE\r\n").await.is_ok_and(|reply| reply.contains("master")));
             }
         }

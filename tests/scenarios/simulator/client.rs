@@ -11,8 +11,8 @@ impl Simulator {
         let peace = self.faults_until > 0 && self.now > self.faults_until;
         self.soon(2 * MS, if peace { 200 } else { 18 } * MS, Thing::ClientWrites);
         let Some(open) = self.front else { return };
-        let index = self.index_of(open.addr);
         self.next_write += 1;
+        let Some(index) = self.listener(open.addr) else { return };
         let sent = Sent { write: self.next_write, session: open.session, epoch: open.epoch };
         let Some(process) = self.members[index].process.as_mut() else { return };
         if process.frozen {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dotcloud_local::failover::dialect::{MemberReport, RoleChange};
 use dotcloud_local::failover::edges::EDGES;
 use dotcloud_local::failover::{Action, Config, Event, Group, Miss, Moment, Server};
-use dotcloud_local::model::Epoch;
+use dotcloud_local::model::{Epoch, Vouched};
 
 use super::{MS, Open, Opening, Request, Simulator, Thing};
 use crate::servers::{Micros, Model, Unread};
@@ -81,7 +81,7 @@ impl Simulator {
                 self.soon(100, 5 * MS, Thing::Tell(daemon, Event::Loaded(loaded)));
             }
             Action::Commit(epoch) => self.soon(500, 10 * MS, Thing::Commit(daemon, epoch)),
-            Action::Vouch { epoch, on } => self.soon(500, 10 * MS, Thing::Vouch(daemon, epoch, on)),
+            Action::Vouch { epoch, upstream } => self.soon(500, 10 * MS, Thing::Vouch(daemon, epoch, upstream)),
             Action::Gate { order } => self.move_front(order, None),
             Action::Open { order, master, epoch, acks } => {
                 self.move_front(order, Some((master, epoch, acks.unwrap_or(0))));
@@ -101,8 +101,12 @@ impl Simulator {
             Action::Note(text) => self.noted(text),
             Action::Record(account) => self.outcome.failovers += u32::from(account.resynchronised.is_none()),
             Action::ReleaseRestart(index) => {
-                let index = index as usize;
-                self.die(index, "planned restart");
+                // Now and then it cannot be stopped.
+                if self.random.percent(20) {
+                    self.tell(format!("db.{index} is not restarted after all"));
+                    return self.soon(MS, 500 * MS, Thing::Tell(daemon, Event::RestartWithdrawn(index)));
+                }
+                self.die(index as usize, "planned restart");
             }
             Action::AnswerSwitchover(outcome) => self.tell(format!("switchover: {outcome:?}")),
             Action::Carry { motion, .. } => panic!("{motion:?} is for members that elect by themselves"),
@@ -156,23 +160,24 @@ impl Simulator {
         self.soon(50, 10 * MS, Thing::Tell(daemon, Event::Committed(epoch, result)));
     }
 
-    pub(super) fn vouch(&mut self, daemon: u64, epoch: u64, on: bool) {
+    pub(super) fn vouch(&mut self, daemon: u64, epoch: u64, upstream: Option<SocketAddr>) {
         if daemon != self.daemon {
             return;
         }
         let full = self.now < self.full_until;
         let fails = full || self.troubled(5);
-        if !full && (!fails || self.random.percent(50)) && (on || !self.sabotage.no_doubt) {
-            self.vouched = on.then_some(epoch);
+        if !full && (!fails || self.random.percent(50)) && (upstream.is_some() || !self.sabotage.no_doubt) {
+            self.vouched = upstream.map(|_| Vouched { epoch, upstream });
         }
         let result = if fails { Err("no space left on the disk".to_owned()) } else { Ok(()) };
-        self.soon(50, 10 * MS, Thing::Tell(daemon, Event::VouchKept { epoch, on, result }));
+        self.soon(50, 10 * MS, Thing::Tell(daemon, Event::VouchKept { epoch, upstream, result }));
     }
 
     /// A copy made by commands in both containers.
     fn duplicate(&mut self, server: Server, from: SocketAddr) {
         self.tell(format!("{server:?} becomes a copy of {from}"));
-        let source = self.members[self.index_of(from)].process.as_ref().map(|process| process.incarnation);
+        let source = self.listener(from).and_then(|index| self.members[index].process.as_ref());
+        let source = source.map(|process| process.incarnation);
         let daemon = self.daemon;
         self.soon(100 * MS, 900 * MS, Thing::Duplicated { daemon, server, from, source });
     }
@@ -205,7 +210,7 @@ impl Simulator {
 
     /// The front no longer waits for sessions that are gone, nor for slaves that it need not ask.
     fn let_go(&mut self, addr: SocketAddr, session: u64, acks: u32) {
-        let index = self.index_of(addr);
+        let Some(index) = self.listener(addr) else { return };
         let Some(process) = self.members[index].process.as_mut().filter(|p| p.model == Model::Fronted) else { return };
         process.waiting.retain(|sent| sent.session == session);
         if acks == 0 {

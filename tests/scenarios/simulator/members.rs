@@ -1,5 +1,7 @@
 //! What becomes of the members: they start, are seen, obey, come, go and die.
 
+use std::net::SocketAddr;
+
 use dotcloud_local::failover::dialect::RoleChange;
 use dotcloud_local::failover::{Event, Group, Seat, Server};
 
@@ -11,9 +13,10 @@ impl Simulator {
 
     pub(super) fn look(&mut self) {
         self.remove_unwanted();
-        let seats = self.members.iter().enumerate().filter(|(_, member)| member.present).map(|(index, member)| Seat {
+        let listed = self.members.iter().enumerate().filter(|(_, member)| member.present || member.wanted);
+        let seats = listed.map(|(index, member)| Seat {
             index: index as u32,
-            addr: member.addr,
+            addr: member.present.then_some(member.addr),
             incarnation: member.process.as_ref().map(|process| process.incarnation),
             paused: member.process.as_ref().is_some_and(|process| process.paused),
             leaving: !member.wanted,
@@ -71,10 +74,36 @@ impl Simulator {
         }
     }
 
+    /// Its pod and its server are removed; the reconciler makes both anew, at another address.
+    pub(super) fn remove(&mut self, index: usize) {
+        self.die(index, "its pod is removed");
+        self.members[index].present = false;
+        self.soon(300 * MS, 4_000 * MS, Thing::Remake(index));
+    }
+
+    /// Unless nobody wants it, and it is not the master, which has to hand over first.
+    pub fn remake(&mut self, index: usize) {
+        let master = self.disk.is_some_and(|epoch| epoch.master as usize == index);
+        let member = &mut self.members[index];
+        if member.present || !(member.wanted || master) {
+            return;
+        }
+        member.present = true;
+        // Which port it is tells one address of a member from the next.
+        member.addr.set_port(member.addr.port() + 1);
+        self.start(index);
+    }
+
     // --- servers
 
-    pub(super) fn index_of(&self, addr: std::net::SocketAddr) -> usize {
-        self.members.iter().position(|member| member.addr == addr).expect("an address of ours")
+    /// Whose address this is, or was.
+    pub(super) fn index_of(&self, addr: SocketAddr) -> usize {
+        self.members.iter().position(|member| member.addr.ip() == addr.ip()).expect("an address of ours")
+    }
+
+    /// Who is to be found there now.
+    pub(super) fn listener(&self, addr: SocketAddr) -> Option<usize> {
+        self.members.iter().position(|member| member.addr == addr)
     }
 
     pub(super) fn find(&self, incarnation: u64) -> Option<usize> {

@@ -45,6 +45,7 @@ impl Simulator {
             91..=93 => self.lose_volume(any),
             94 => self.sprung(Trap { phase: Phase::Steady, victim: Victim::Both }),
             95 => self.fall_behind(),
+            96 => self.lose_pod(index),
             _ => {
                 let last = self.members.len() - 1;
                 let wanted = !self.members[last].wanted;
@@ -76,6 +77,14 @@ impl Simulator {
     pub(super) fn fill_disk(&mut self, for_ms: u64) {
         self.full_until = self.now + for_ms * MS;
         self.tell(format!("the daemon's disk is full for {for_ms} ms"));
+    }
+
+    /// With the daemon alive, or found by the next one.
+    fn lose_pod(&mut self, index: usize) {
+        self.remove(index);
+        if self.random.percent(50) {
+            self.restart_daemon();
+        }
     }
 
     /// Of a slave; now and then of the master, whose writes nobody can give back for certain.

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 
 use dotcloud_local::failover::dialect::RoleChange;
 use dotcloud_local::failover::{Event, Group, Moment, Server};
-use dotcloud_local::model::Epoch;
+use dotcloud_local::model::{Epoch, Vouched};
 
 use crate::servers::{Micros, Model, Process, Volume};
 use misfortune::Trap;
@@ -64,7 +64,7 @@ enum Thing {
     Kill(u64, Server),
     Front(u64, u64, Option<Opening>),
     Commit(u64, Epoch),
-    Vouch(u64, u64, bool),
+    Vouch(u64, u64, Option<SocketAddr>),
     Look,
     ClientWrites,
     Arrive {
@@ -97,6 +97,8 @@ enum Thing {
         source: Option<u64>,
     },
     Restart(usize),
+    /// A member whose pod and server were removed is made anew.
+    Remake(usize),
     Thaw(u64),
     Fault,
     Sprung(Trap),
@@ -116,7 +118,7 @@ struct Member {
     cut_until: Micros,
     /// Wanted in the group; one that is not is removed once it is not the master.
     wanted: bool,
-    /// Has a container.
+    /// Has containers.
     present: bool,
 }
 
@@ -157,8 +159,8 @@ pub struct Simulator {
     front_free: Micros,
     sessions: u64,
     disk: Option<Epoch>,
-    /// The epoch for whose slaves the disk vouches.
-    vouched: Option<u64>,
+    /// For whose slaves the disk vouches.
+    vouched: Option<Vouched>,
     /// What a daemon that must not touch the disk believes to have written there.
     remembered: Option<Epoch>,
     full_until: Micros,
@@ -278,7 +280,7 @@ impl Simulator {
             Thing::Kill(daemon, server) => self.kill_called(daemon, server),
             Thing::Front(daemon, order, open) => self.front_moves(daemon, order, open),
             Thing::Commit(daemon, epoch) => self.commit(daemon, epoch),
-            Thing::Vouch(daemon, epoch, on) => self.vouch(daemon, epoch, on),
+            Thing::Vouch(daemon, epoch, upstream) => self.vouch(daemon, epoch, upstream),
             Thing::Look => self.look(),
             Thing::ClientWrites => self.client_writes(),
             Thing::Arrive { to, from, write, held_up } => self.arrive(to, from, write, held_up),
@@ -288,6 +290,7 @@ impl Simulator {
             Thing::Copied { of, from } => self.copied(of, from),
             Thing::Duplicated { daemon, server, from, source } => self.duplicated(daemon, server, from, source),
             Thing::Restart(index) => self.restart(index),
+            Thing::Remake(index) => self.remake(index),
             Thing::Thaw(incarnation) => self.thaw(incarnation),
             Thing::Fault => self.fault(),
             Thing::Sprung(trap) => self.sprung(trap),

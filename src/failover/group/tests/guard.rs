@@ -264,12 +264,12 @@ fn a_master_that_writes_were_on_alone_is_waited_for() {
 #[test]
 fn a_new_daemon_opens_no_master_alone_before_the_word_is_back() {
     let mut stage = Stage::with(waiting(), vec![seat(0), seat(1)]);
-    stage.tell(Event::Vouched(Some(1)));
+    stage.tell(Event::Vouched(word(1)));
     let mut stage = stage.named();
     let (asked, report) = (stage.now(), master());
     let told = stage.told(Event::Reported { server: server(0), asked, report });
     assert_eq!(acks(&told), [1], "{told:?}");
-    assert!(told.contains(&Action::Vouch { epoch: 1, on: false }), "{told:?}");
-    let told = stage.told(Event::VouchKept { epoch: 1, on: false, result: Ok(()) });
+    assert!(told.contains(&Action::Vouch { epoch: 1, upstream: None }), "{told:?}");
+    let told = stage.told(Event::VouchKept { epoch: 1, upstream: None, result: Ok(()) });
     assert_eq!(acks(&told), [0], "{told:?}");
 }

@@ -6,7 +6,7 @@ impl Stage {
     /// Epoch 1 is on disk with `db.0`, which does not run; `db.1` calls itself its slave.
     fn after_both_died(vouched: Option<u64>) -> Self {
         let mut stage = Self::with(Config::new("db"), vec![Seat { incarnation: None, ..seat(0) }, seat(1)]);
-        stage.tell(Event::Vouched(vouched));
+        stage.tell(Event::Vouched(vouched.and_then(word)));
         let mut stage = stage.named();
         stage.report(1, slave(false));
         stage.front_obeys();
@@ -27,6 +27,92 @@ fn a_new_daemon_elects_a_slave_only_where_the_disk_vouches_for_one() {
     }
 }
 
+/// `db.0` and its pod were removed while no daemon ran.
+impl Stage {
+    fn after_the_master_was_removed(config: Config, word: Option<Vouched>, seats: Vec<Seat>) -> Self {
+        let mut stage = Self::with(config, seats);
+        stage.tell(Event::Vouched(word));
+        let mut stage = stage.named();
+        stage.report(1, slave(false));
+        stage.front_obeys();
+        stage.now += 300;
+        stage.report(1, slave(false));
+        stage
+    }
+}
+
+fn gone(index: u32) -> Seat {
+    Seat { addr: None, incarnation: None, ..seat(index) }
+}
+
+#[test]
+fn a_slave_succeeds_a_master_of_which_a_new_daemon_finds_nothing() {
+    let moved = Seat { addr: Some(addr(9)), ..gone(0) };
+    for master in [vec![], vec![gone(0)], vec![moved]] {
+        let seats = master.into_iter().chain([seat(1)]).collect();
+        let mut stage = Stage::after_the_master_was_removed(Config::new("db"), word(1), seats);
+        assert_eq!(stage.group.phase(), Phase::Electing, "{:?}", stage.group.status().reason);
+        let reason = stage.group.status().reason.unwrap();
+        assert!(reason.contains("db.1 is the most advanced replica"), "{reason}");
+        stage.commits(2, 1);
+        stage.obeys(1, RoleChange::Promote, super::master());
+        stage.front_obeys();
+        // It is made anew, and starts as a slave of nobody.
+        let again = Seat { addr: Some(addr(9)), incarnation: Some(9), ..seat(0) };
+        stage.tell(Event::Observed(vec![again, seat(1)]));
+        let asked = stage.now();
+        let server = Server { index: 0, incarnation: 9 };
+        let report = MemberReport { upstream: None, ..slave(false) };
+        let told = stage.tell(Event::Reported { server, asked, report });
+        assert!(told.contains(&Action::Command { server, change: RoleChange::Follow(addr(1)) }), "{told:?}");
+    }
+}
+
+#[test]
+fn a_missing_master_is_waited_for_where_no_slave_is_known_to_have_everything() {
+    let unnamed = Some(Vouched { epoch: 1, upstream: None });
+    let cases = [
+        (None, "db.0 may have acknowledged writes that no slave has"),
+        (word(7), "db.0 may have acknowledged writes that no slave has"),
+        (unnamed, "its address is not known"),
+    ];
+    for (word, why) in cases {
+        let stage = Stage::after_the_master_was_removed(Config::new("db"), word, vec![gone(0), seat(1)]);
+        assert_eq!(stage.group.phase(), Phase::Gathering);
+        let reason = stage.group.status().reason.unwrap();
+        assert!(reason.starts_with("waiting for db.0, the master, to start again") && reason.contains(why), "{reason}");
+    }
+}
+
+/// What was acknowledged may be on the other slave alone, and that is gone as well.
+#[test]
+fn a_slave_of_which_nothing_is_found_is_heard_before_another_one_is_elected() {
+    let config = Config { guards_at_front: true, ..Config::new("db") };
+    let mut stage = Stage::after_the_master_was_removed(config, word(1), vec![gone(0), seat(1), gone(2)]);
+    assert_eq!(stage.group.phase(), Phase::Gathering);
+    let reason = stage.group.status().reason.unwrap();
+    assert!(reason.contains("db.2 does not answer, and may alone have the last acknowledged writes"), "{reason}");
+    stage.tell(Event::Observed(vec![gone(0), seat(1), seat(2)]));
+    stage.report(2, MemberReport { blank: true, empty: true, ..MemberReport::default() });
+    stage.now += 300;
+    stage.report(1, slave(false));
+    stage.report(2, MemberReport { blank: true, empty: true, ..MemberReport::default() });
+    assert_eq!(stage.group.phase(), Phase::Electing, "it never had anything: {:?}", stage.group.status().reason);
+}
+
+#[test]
+fn a_word_that_names_no_address_is_written_anew() {
+    let mut stage = Stage::of(2);
+    stage.tell(Event::Vouched(Some(Vouched { epoch: 1, upstream: None })));
+    let mut stage = stage.named();
+    stage.report(0, master());
+    stage.front_obeys();
+    let asked = stage.now();
+    let told = stage.told(Event::Reported { server: server(1), asked, report: slave(true) });
+    let again = stage.told(Event::Ticked);
+    assert!(told.contains(&given()) || again.contains(&given()), "{told:?} {again:?}");
+}
+
 fn guarded(on: bool) -> MemberReport {
     MemberReport { guarded: Some(on), ..master() }
 }
@@ -42,11 +128,15 @@ impl Stage {
     }
 
     fn kept(&mut self, on: bool, result: Result<(), String>) -> Vec<Action> {
-        self.told(Event::VouchKept { epoch: 1, on, result })
+        self.told(Event::VouchKept { epoch: 1, upstream: on.then(|| addr(0)), result })
     }
 }
 
-const BACK: Action = Action::Vouch { epoch: 1, on: false };
+const BACK: Action = Action::Vouch { epoch: 1, upstream: None };
+
+fn given() -> Action {
+    Action::Vouch { epoch: 1, upstream: Some(addr(0)) }
+}
 
 fn given_up() -> Action {
     Action::Command { server: server(0), change: RoleChange::Guard(false) }
@@ -75,7 +165,7 @@ fn a_word_on_its_way_to_the_disk_is_taken_back_like_one_that_is_there() {
     // The slave's position is known: only where the master's writes wait from was not.
     let (asked, report) = (stage.now(), guarded(true));
     let told = stage.told(Event::Reported { server: server(0), asked, report });
-    assert!(told.contains(&Action::Vouch { epoch: 1, on: true }), "{told:?}");
+    assert!(told.contains(&given()), "{told:?}");
     let told = stage.told(Event::Died(server(1)));
     assert!(!told.contains(&given_up()), "{told:?}");
     let told = stage.kept(true, Ok(()));
@@ -91,19 +181,39 @@ fn the_disk_does_not_vouch_while_a_slave_that_is_gone_may_alone_have_a_write() {
     stage.report(0, guarded(false));
     stage.obeys(0, RoleChange::Guard(true), guarded(true));
     stage.now += 10;
-    let given = Action::Vouch { epoch: 1, on: true };
     let (asked, report) = (stage.now(), guarded(true));
     let told = stage.told(Event::Reported { server: server(0), asked, report: report.clone() });
-    assert!(told.contains(&given), "{told:?}");
+    assert!(told.contains(&given()), "{told:?}");
     stage.kept(true, Err("no space left".to_owned()));
     stage.told(Event::Died(server(1)));
     stage.now += 1_000;
     let told = stage.told(Event::Ticked);
-    assert!(told.contains(&BACK) && !told.contains(&given), "{told:?}");
+    assert!(told.contains(&BACK) && !told.contains(&given()), "{told:?}");
     stage.kept(false, Ok(()));
     let asked = stage.now();
     let told = stage.told(Event::Reported { server: server(0), asked, report });
-    assert!(told.contains(&given), "the master has said what it has: {told:?}");
+    assert!(told.contains(&given()), "the master has said what it has: {told:?}");
+}
+
+/// It was in step with the master before, or with the one before that.
+#[test]
+fn the_disk_vouches_for_nobody_who_is_not_seen_in_step_with_the_new_master() {
+    let mut stage = Stage::steady().and_another();
+    stage.master_dies();
+    stage.report(1, slave(false));
+    stage.report(2, slave(false));
+    stage.commits(2, 1);
+    stage.obeys(1, RoleChange::Promote, master());
+    assert_eq!(stage.group.phase(), Phase::Repointing);
+    stage.report(2, slave(false));
+    assert!(!stage.group.pledged(2));
+    stage.front_obeys();
+    let follows = MemberReport { upstream: Some(addr(1)), ..slave(true) };
+    stage.obeys(2, RoleChange::Follow(addr(1)), follows.clone());
+    stage.report(1, master());
+    stage.report(2, follows);
+    assert_eq!(stage.group.phase(), Phase::Steady);
+    assert!(stage.group.vouched(2));
 }
 
 #[test]
