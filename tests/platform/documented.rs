@@ -27,9 +27,10 @@ fn the_commands_of_the_documentation_do_what_it_says() {
     write("dotcloud.yml", STACK);
     write("wsgi.py", WSGI);
     let platform = Platform::new();
-    platform.up(folder.path(), APP);
-    platform.settle(APP);
+    platform.run(&["create", APP]);
+    platform.run(&["-A", APP, "push", folder.path().to_str().unwrap()]);
 
+    // Nothing is waited for in between: a push ends when new databases answer.
     mysql_has_databases_users_and_imports(&platform);
     mysql_takes_what_5_1_took(&platform);
     postgresql_has_users_and_databases(&platform);
