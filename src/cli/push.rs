@@ -12,8 +12,8 @@ use crate::model::AppName;
 use super::tree::Tree;
 use super::{CliError, Context, deploy, follow, url};
 
-/// dotCloud's documentation: "in less than one minute, your data service will be up and running".
-const FIRST_START: Duration = Duration::from_secs(60);
+/// Seconds, but the first service of its type on a machine has its image made before.
+const FIRST_START: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Upload the code, build it and deploy it
