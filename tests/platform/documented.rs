@@ -62,7 +62,7 @@ fn mysql_has_databases_users_and_imports(platform: &Platform) {
     // Without a command it is a shell, beside the server.
     let script = "cat > backup.sh && chmod +x backup.sh";
     typed(platform, &["data", script], "#!/bin/sh\nmysqldump --all-databases | gzip > /tmp/all.sql.gz\n");
-    let seen = typed(platform, &["data"], "~/backup.sh && zcat /tmp/all.sql.gz | tail -n 1\n");
+    let seen = typed(platform, &["data"], "~/backup.sh && which curl scp && zcat /tmp/all.sql.gz | tail -n 1\n");
     assert!(seen.contains("Dump completed"), "{seen}");
 }
 
@@ -128,6 +128,9 @@ fn mail_without_a_service_says_what_to_do(platform: &Platform) {
 
 /// guides/emails, guides/backups, services/smtp: "all our services come with a built-in MTA listening on localhost".
 fn mail_reaches_the_service(platform: &Platform) {
+    // A login shell finds the service's own Python, as the instance's programs do.
+    let seen = typed(platform, &["www"], "which python\n");
+    assert_eq!(seen.trim(), "/home/dotcloud/env/bin/python");
     typed(platform, &["www", "--", "python", "-"], MAIL);
     let letter = "From: www@example.com\nTo: cook@example.com\nSubject: by sendmail\n\nnoodles\n";
     typed(platform, &["www", "--", "sendmail", "-t", "-i"], letter);
