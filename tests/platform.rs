@@ -12,6 +12,8 @@ mod backup;
 mod crash;
 #[path = "platform/custom.rs"]
 mod custom;
+#[path = "platform/documented.rs"]
+mod documented;
 #[path = "platform/durability.rs"]
 mod durability;
 #[path = "platform/engine_restart.rs"]

@@ -10,7 +10,8 @@ use super::{CliError, Context, deploy};
 /// List, set and unset the variables of an application
 ///
 /// They are in the environment of every process and win over those of the build file. A change
-/// takes effect with a deployment, which follows at once.
+/// takes effect with a deployment, which follows at once. The list has the addresses and logins of
+/// the services as well.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -18,10 +18,7 @@ pub fn of_instance(
     catalog: &Catalog,
     http_port: u16,
 ) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::new();
-    for service in &record.services {
-        variables.extend(addresses(record, service, catalog, http_port));
-    }
+    let mut variables = of_services(record, catalog, http_port);
     variables.extend(version.spec.environment.clone());
     variables.extend(version.environment.clone());
     if let Some(kind) = catalog.get(&version.spec.type_name) {
@@ -29,6 +26,18 @@ pub fn of_instance(
     }
     variables.extend(identity(record, &instance.service, instance.index));
     variables
+}
+
+/// Where every service is, and what the user set for the whole application: what no single service
+/// or instance has to itself.
+pub fn of_app(record: &AppRecord, catalog: &Catalog, http_port: u16) -> BTreeMap<String, String> {
+    let mut variables = of_services(record, catalog, http_port);
+    variables.extend(record.environment.clone());
+    variables
+}
+
+fn of_services(record: &AppRecord, catalog: &Catalog, http_port: u16) -> BTreeMap<String, String> {
+    record.services.iter().flat_map(|service| addresses(record, service, catalog, http_port)).collect()
 }
 
 /// The numbers of the front that every instance's variables name: when others are to be named,

@@ -15,6 +15,7 @@ use crate::store::AppRecord;
 
 use super::app::{App, AppStatus};
 use super::clock;
+use super::environment;
 use super::handle::{Engine, EngineError, Result};
 use super::view::DeployWish;
 
@@ -241,8 +242,10 @@ impl Engine {
 
     // --- environment
 
+    /// What the user set, and where the services are.
     pub async fn environment(&self, app: &AppName) -> Result<BTreeMap<String, String>> {
-        Ok(self.inner().app(app)?.record().environment.clone())
+        let inner = self.inner();
+        Ok(environment::of_app(&inner.app(app)?.record(), &inner.catalog, inner.config.http_port))
     }
 
     /// `None` unsets. Takes effect with the next deployment.

@@ -1,4 +1,4 @@
-//! The variables that users set for a whole application.
+//! The variables of a whole application: those that users set, and where its services are.
 
 use std::collections::BTreeMap;
 
