@@ -84,12 +84,15 @@ fn postgresql_has_users_and_databases(platform: &Platform) {
     typed(platform, &["sql", "--", "createuser", "joe", "--pwprompt"], "opensesame\nopensesame\n");
     typed(platform, &["sql", "--", "createdb", "mydb"], "");
     typed(platform, &["sql", "--", "createdb", "-O", "joe", "joes"], "");
-    let as_joe = |password: &str| {
-        let line = format!("PGPASSWORD={password} psql -w -U joe joes -Atc 'CREATE TABLE IF NOT EXISTS own (id int)'");
-        run(platform, &["sql", &line], "")
+    let as_joe = |password: &str, database: &str| {
+        let sql = "CREATE TABLE IF NOT EXISTS own (id int)";
+        run(platform, &["sql", &format!("PGPASSWORD={password} psql -w -U joe {database} -Atc '{sql}'")], "")
     };
-    assert!(as_joe("opensesame").status.success());
-    let refused = as_joe("");
+    for database in ["joes", "mydb", "template1"] {
+        let output = as_joe("opensesame", database);
+        assert!(output.status.success(), "{database}: {output:?}");
+    }
+    let refused = as_joe("", "joes");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no password supplied"), "{refused:?}");
     let seen = typed(platform, &["sql", "bash"], "pg_dumpall | gzip > ~/all.sql.gz && zcat ~/all.sql.gz | grep own\n");
     assert!(seen.contains("CREATE TABLE public.own"), "{seen}");
