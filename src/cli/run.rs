@@ -15,9 +15,9 @@ use terminal::RawTerminal;
 
 /// Run a command in an instance; without a command, open a shell
 ///
-/// `www` is the first instance, `db` the current master. A data service without a command opens
-/// its own client, logged in; `dotcloud run db bash` is a shell beside it, where clients are logged
-/// in as well. A single argument with spaces is given to the shell:
+/// `www` is the first instance, `db` the current master. The shell of a database is beside its
+/// server, where `mysql`, `psql`, `redis-cli` and `mongo` log in by themselves, as they do when they
+/// are the command. A single argument with spaces is given to the shell:
 /// `dotcloud run www 'ls | wc -l'`. The exit code is the command's.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {

@@ -1,4 +1,4 @@
-//! `run`: commands and shells in an instance; the logged-in client of a data service.
+//! `run`: commands and shells in an instance; in a data service its clients are logged in.
 
 use crate::model::{AppName, InstanceName};
 
@@ -20,7 +20,8 @@ const RUNS: &str = r#"for process in /proc/[0-9]*; do
 done"#;
 
 impl Engine {
-    /// Without a command: a login shell, or for a data service its client, logged in.
+    /// Without a command: a login shell, or for a data service what its type says, where clients
+    /// log in by themselves.
     pub async fn run(&self, app: &AppName, instance: &InstanceName, spec: ExecSpec) -> Result<ExecSession> {
         let app = self.seen_app(app).await?;
         let server = server(&app, instance)?;

@@ -52,7 +52,7 @@ fn commands_keep_their_bytes_and_their_exit_codes(platform: &Platform) {
     assert_eq!(two.stdout, b"out\n");
     let shell = run(platform, &["www"], b"echo $DOTCLOUD_SERVICE_ID; exit 4\n");
     assert_eq!((shell.status.code(), &shell.stdout[..]), (Some(4), &b"0\n"[..]));
-    let client = run(platform, &["db"], b"PING\n");
+    let client = run(platform, &["db"], b"redis-cli PING\n");
     assert_eq!(client.stdout, b"PONG\n", "the client is logged in");
 }
 
