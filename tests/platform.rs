@@ -12,6 +12,8 @@ mod backup;
 mod crash;
 #[path = "platform/custom.rs"]
 mod custom;
+#[path = "platform/disk.rs"]
+mod disk;
 #[path = "platform/documented.rs"]
 mod documented;
 #[path = "platform/durability.rs"]

@@ -10,7 +10,7 @@
 //! | `PUT A/upload` | a tar of the tree | `{"object": {"revision"}}` |
 //! | `POST A/up` | | 204; the stack starts again without a build |
 //! | `POST A/down` | `{"volumes": bool}` | 204 when everything is gone |
-//! | `GET A/wait` | | stream of `{"object": {"status": "waiting", "holds"}}`, ends with `ready` or `failed` |
+//! | `GET A/wait?services=` | | stream of `{"object": {"status": "waiting", "holds"}}`, ends with `ready` or `failed` |
 //! | `GET A/live` | | stream of `{"object": {"instances", "wanted"}}`: while it is open, instances are held ready for changes |
 //! | `POST A/live` | a tar of changed files | stream of `{"object": {"status": "instance", …}}`, ends with `served`, `failed` or `build`: see [`crate::api::types::LiveEvent`] |
 //! | `PATCH A/scale` | `{"wishes": [{"service", "instances"?, "memory"?}]}` | `{"object": {"notes", "ignored"?}}`; all wishes or none, but for counts that are ignored with a note |

@@ -7,6 +7,7 @@
 mod application;
 mod backup;
 mod deployment;
+mod disk;
 mod frame;
 mod ledger;
 mod live;
@@ -22,6 +23,7 @@ pub use application::{
 };
 pub use backup::{DumpNews, Snapshot, SnapshotNews, SnapshotPart, SnapshotRequest};
 pub use deployment::{ActivityRecord, DeployRequest, Deployment, LogRecord, Revision, User, WaitRecord};
+pub use disk::Disk;
 pub use frame::{ExecRequest, Frame, FrameCodec, FrameError, PROTOCOL, Size};
 pub use ledger::{LedgerEvent, LedgerFailover, LedgerOutage, LedgerReport, LedgerRequest};
 pub use live::{DELETED, LiveEvent, LiveReady, Reloaded};

@@ -43,10 +43,17 @@ pub fn summary(service: &Service) -> String {
     if let Some(group) = service.group.as_ref().filter(|group| !group.settled) {
         let _ = write!(text, ", {}", group.phase);
     }
+    if let Some(worst) = ["full", "low"].into_iter().find(|state| has_disk(service, state)) {
+        let _ = write!(text, ", disk {worst}");
+    }
     if !service.in_build_file {
         text.push_str(", not in the build file");
     }
     text
+}
+
+fn has_disk(service: &Service, state: &str) -> bool {
+    service.instances.iter().filter_map(|instance| instance.disk.as_ref()).any(|disk| disk.state == state)
 }
 
 pub fn service(service: &Service) -> String {
@@ -137,6 +144,9 @@ fn instance(text: &mut String, service: &str, instance: &Instance) {
     field(text, "container", &instance.container_name);
     if let (Some(used), Some(limit)) = (instance.memory_used, instance.memory_limit) {
         field(text, "memory", &format!("{} of {}", size(used), size(limit)));
+    }
+    if let Some(disk) = &instance.disk {
+        field(text, "disk", &disk.text);
     }
     field(text, "image", &instance.image_version);
     if let Some(revision) = &instance.revision {

@@ -108,16 +108,17 @@ async fn deployment_once(
     Ok(None)
 }
 
-/// Waits until everything that was asked for runs and answers; tells what it waits for.
+/// Waits until everything that was asked for of these services, or of all without any, runs and
+/// answers; tells what it waits for.
 ///
 /// # Errors
 /// It will not come, or the connection is lost again and again.
-pub async fn ready(app: &AppName, ctx: &Context) -> Result<(), CliError> {
+pub async fn ready(app: &AppName, services: &[String], ctx: &Context) -> Result<(), CliError> {
     let progress = ctx.ui.progress(format!("Waiting for {app}"));
     let mut told = HashSet::new();
     let mut losses = Losses::default();
     let result = loop {
-        match ready_once(app, ctx, &progress, &mut told).await {
+        match ready_once(app, services, ctx, &progress, &mut told).await {
             Ok(Some(WaitRecord::Ready)) => break Ok(()),
             Ok(Some(WaitRecord::Failed { message })) => break Err(CliError::failed(message)),
             Ok(_) => losses.count(false, None)?,
@@ -132,11 +133,12 @@ pub async fn ready(app: &AppName, ctx: &Context) -> Result<(), CliError> {
 
 async fn ready_once(
     app: &AppName,
+    services: &[String],
     ctx: &Context,
     progress: &indicatif::ProgressBar,
     told: &mut HashSet<String>,
 ) -> Result<Option<WaitRecord>, ClientError> {
-    let mut lines = ctx.client.wait(app.as_str()).await?;
+    let mut lines = ctx.client.wait(app.as_str(), services).await?;
     while let Some(record) = lines.next::<WaitRecord>().await? {
         let WaitRecord::Waiting { holds } = record else { return Ok(Some(record)) };
         progress.set_message(format!("Waiting: {}", holds.join("; ")));

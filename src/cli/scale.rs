@@ -43,10 +43,12 @@ pub async fn run(args: Args, ctx: &Context) -> Result<u8, CliError> {
     let wishes = combine(&args.wishes)?;
     ctx.ui.info(format!("Scaling application {app}"));
     args.wishes.iter().for_each(|change| ctx.ui.info(change.announcement()));
+    let named: Vec<String> = wishes.iter().map(|wish| wish.service.clone()).collect();
     let scaled = ctx.client.scale(app.as_str(), wishes).await?;
     scaled.notes.iter().for_each(|note| ctx.ui.warning(note));
     if !args.no_wait {
-        Deadline::after(Some(args.timeout)).bound(&app, ctx, follow::ready(&app, ctx)).await?;
+        ctx.ui.info(format!("Waiting for {}", named.join(", ")));
+        Deadline::after(Some(args.timeout)).bound(&app, ctx, follow::ready(&app, &named, ctx)).await?;
     }
     let services = ctx.client.services(app.as_str()).await?;
     let heeded = args.wishes.iter().filter(|change| !change.is_ignored(&scaled.ignored));

@@ -78,7 +78,7 @@ async fn start(tree: &Tree, app: &AppName, args: &Args, ctx: &Context) -> Result
     create_if_missing(app, ctx).await?;
     let unchanged = bring(tree, app, args.clean, ctx).await?;
     if args.wait || unchanged {
-        follow::ready(app, ctx).await?;
+        follow::ready(app, &[], ctx).await?;
     }
     url::live(app, ctx).await
 }

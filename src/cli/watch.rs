@@ -52,7 +52,7 @@ async fn attach(tree: &Tree, app: &AppName, ctx: &Context) -> Result<(), CliErro
     // From here on no change is missed, whatever the push takes.
     let watch = start(tree).await?;
     if up::bring(tree, app, false, ctx).await? {
-        follow::ready(app, ctx).await?;
+        follow::ready(app, &[], ctx).await?;
     }
     Session::new(Way { tree, app, ctx }, watch).run().await
 }

@@ -12,6 +12,7 @@ use crate::plan::Failure;
 use crate::store::{AppRecord, Store, StoreError};
 
 use super::backup::Busy;
+use super::disks::Disks;
 use super::groups::Groups;
 use super::handle::{EngineError, to_its_end};
 use super::health::Health;
@@ -33,6 +34,8 @@ pub struct AppStatus {
     pub steps: Vec<String>,
     /// What is waited for.
     pub holds: Vec<String>,
+    /// Those of these lines that are about one service alone.
+    pub about: Arc<BTreeMap<String, ServiceName>>,
     /// The application was destroyed.
     pub gone: bool,
 }
@@ -73,6 +76,8 @@ pub struct App {
     pub ledgers: Running,
     /// Backups, restores and snapshots under way.
     pub busy: Busy,
+    /// Where members keep their data.
+    pub disks: Disks,
 }
 
 impl App {
@@ -94,6 +99,7 @@ impl App {
             live: Live::default(),
             ledgers: Running::default(),
             busy: Busy::default(),
+            disks: Disks::default(),
         })
     }
 

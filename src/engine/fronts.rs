@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::model::AppName;
 
-use super::traffic::{Listener, Peers, Service, Traffic};
+use super::traffic::{ListenError, Listener, Peers, Service, Traffic};
 
 /// A listener somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,6 +17,12 @@ pub struct Wanted {
     pub addr: SocketAddr,
     pub service: Service,
     pub peers: Peers,
+}
+
+/// A listener that could not be opened. It is tried again with every look.
+pub struct Closed {
+    pub wanted: Wanted,
+    pub error: ListenError,
 }
 
 /// The listeners of one application.
@@ -34,7 +40,7 @@ impl Fronts {
     }
 
     /// Makes an application's listeners the wanted ones; returns what could not be opened.
-    pub async fn ensure(&self, app: &AppName, wanted: Vec<Wanted>) -> Vec<String> {
+    pub async fn ensure(&self, app: &AppName, wanted: Vec<Wanted>) -> Vec<Closed> {
         let mut all = self.open.lock().await;
         let open = all.entry(app.clone()).or_default();
         // What changes its service or its peers is closed first: its address can be bound once.
@@ -45,17 +51,17 @@ impl Fronts {
                 self.traffic.unlisten(listener).await;
             }
         }
-        let mut problems = Vec::new();
+        let mut closed = Vec::new();
         for wanted in wanted {
             if open.contains_key(&wanted.addr) {
                 continue;
             }
             match self.traffic.listen(wanted.addr, wanted.service.clone(), wanted.peers).await {
                 Ok(listener) => drop(open.insert(wanted.addr, (wanted, listener))),
-                Err(error) => problems.push(format!("{error}: {}", error.source)),
+                Err(error) => closed.push(Closed { wanted, error }),
             }
         }
-        problems
+        closed
     }
 }
 

@@ -117,10 +117,11 @@ impl Engine {
         let name = service.name.instance(index);
         let generation = service.serving.as_ref().map(|version| version.generation);
         let revision = service.serving.as_ref().map(Version::label);
+        let disk = app.disks.of(&name);
         let Some(container) =
             find(status, &name, Purpose::Member, None).or_else(|| find(status, &name, Purpose::Code, generation))
         else {
-            return absent(name, revision);
+            return InstanceView { disk, ..absent(name, revision) };
         };
         let ports = self.own_ports(app, service, index);
         let running = matches!(container.state, RunState::Running | RunState::Paused);
@@ -138,6 +139,7 @@ impl Engine {
             state: state_of(container, status),
             memory_limit: container.memory,
             memory_used,
+            disk,
             ports,
             ip: container.ip.or_else(|| pod.and_then(|pod| pod.ip)),
             pid: container.pid,
@@ -179,6 +181,7 @@ fn absent(name: InstanceName, revision: Option<String>) -> InstanceView {
         state: InstanceState::Down,
         memory_limit: None,
         memory_used: None,
+        disk: None,
         ip: None,
         ports: Vec::new(),
         pid: None,

@@ -137,15 +137,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Waits until everything that is asked for runs and answers and no deployment is under way.
-    /// What it still waits for is sent to `holds` every time that changes.
-    pub async fn wait(&self, app: &AppName, holds: mpsc::Sender<Vec<String>>) -> Result<()> {
+    /// Waits until everything that is asked for runs and answers and no deployment is under way; with
+    /// `services`, until that is so of these. What it still waits for is sent to `holds` every time
+    /// that changes.
+    pub async fn wait(&self, app: &AppName, services: &[ServiceName], holds: mpsc::Sender<Vec<String>>) -> Result<()> {
         let app = self.inner().app(app)?;
         let mut status = app.status.subscribe();
         let mut told = None;
         loop {
             let seen = status.borrow_and_update().clone();
-            let mut waits_for = self.unsettled(&app, &seen).await?;
+            let mut waits_for = self.unsettled(&app, &seen, services).await?;
             waits_for.sort();
             if waits_for.is_empty() {
                 return Ok(());
@@ -165,7 +166,8 @@ impl Engine {
         }
     }
 
-    async fn unsettled(&self, app: &App, status: &AppStatus) -> Result<Vec<String>> {
+    async fn unsettled(&self, app: &App, status: &AppStatus, services: &[ServiceName]) -> Result<Vec<String>> {
+        let wanted = |name: &ServiceName| services.is_empty() || services.contains(name);
         let (version, record) = app.versioned_record();
         if status.version < version {
             return Ok(vec!["the change is about to be looked at".to_owned()]);
@@ -173,9 +175,10 @@ impl Engine {
         let under_way = self.inner().store.unfinished_deployments(&app.name).await?.into_iter();
         let mut reasons: Vec<String> =
             under_way.map(|deployment| format!("deployment of {} is under way", deployment.revision)).collect();
-        reasons.extend(status.steps.iter().cloned());
-        reasons.extend(status.holds.iter().cloned());
-        for service in record.services.iter().filter(|service| service.is_data && record.up && !service.doomed) {
+        let lines = status.steps.iter().chain(&status.holds);
+        reasons.extend(lines.filter(|line| status.about.get(*line).is_none_or(wanted)).cloned());
+        let data = record.services.iter().filter(|service| service.is_data && record.up && !service.doomed);
+        for service in data.filter(|service| wanted(&service.name)) {
             let group = status.groups.get(&service.name);
             for index in 0..service.instances {
                 let member = group.and_then(|group| group.members.iter().find(|member| member.index == index));

@@ -14,6 +14,7 @@ mod clock;
 mod connections;
 mod deploy;
 mod desired;
+mod disks;
 mod doctor;
 pub mod driver;
 mod environment;

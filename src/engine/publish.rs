@@ -9,26 +9,59 @@ use crate::model::{GroupStatus, ServiceName, TcpRoute, TcpState};
 use crate::store::{AppRecord, ServiceRecord};
 
 use super::app::App;
-use super::fronts::{Wanted, parse_subnet};
+use super::fronts::{Closed, Wanted, parse_subnet};
 use super::groups;
 use super::inner::Inner;
 use super::ports::{members, routes};
+use super::reconcile::TICK;
 use super::serving::Serving;
 use super::traffic::{Peers, Service};
 
-/// Publishes an application's routes and opens its listeners; returns what is in the way.
-pub async fn publish(inner: &Inner, app: &App, serving: &Serving<'_>) -> Vec<String> {
+/// Publishes an application's routes and opens its listeners; returns what is in the
+/// way, and in whose.
+pub async fn publish(inner: &Inner, app: &App, serving: &Serving<'_>) -> Vec<(Option<ServiceName>, String)> {
     let (record, observed) = (serving.record, serving.observed);
     if !record.up || record.doomed {
         inner.routes.remove_app(&app.name);
-        return inner.fronts.ensure(&app.name, Vec::new()).await;
+        inner.fronts.ensure(&app.name, Vec::new()).await;
+        return Vec::new();
     }
     publish_web(inner, app, serving.clone());
     observed.containers.iter().filter(is_dead).for_each(|container| inner.traffic.abort(&container.id));
     for (service, front_port) in data_services(record) {
         gate_unless_known(inner, app, service, front_port);
     }
-    inner.fronts.ensure(&app.name, listeners(inner, record, observed)).await
+    let closed = inner.fronts.ensure(&app.name, listeners(inner, record, observed)).await;
+    let holds: Vec<_> = closed.iter().map(|one| in_the_way(record, one)).collect();
+    tell_news(inner, app, holds.iter().map(|(_, hold)| hold)).await;
+    holds
+}
+
+/// Whose address cannot be opened, and what to do.
+fn in_the_way(record: &AppRecord, closed: &Closed) -> (Option<ServiceName>, String) {
+    let (addr, error) = (closed.wanted.addr, &closed.error);
+    let of = |service: &&ServiceRecord| service.front_ports().any(|port| port == addr.port());
+    let service = record.services.iter().find(of).map(|service| service.name.clone());
+    let whom = service.as_ref().map_or("everything", ServiceName::as_str);
+    let taken = error.source.kind() == std::io::ErrorKind::AddrInUse;
+    let retry = TICK.as_secs();
+    let way = match taken {
+        true => {
+            format!("another program has the port: end it (`ss -lntup` names it), and it is opened within {retry} s")
+        }
+        false => format!("{}; tried again within {retry} s", error.source),
+    };
+    let hold = format!("{whom} cannot be reached at {addr}: {way}");
+    (service, hold)
+}
+
+/// Said once, not with every look for as long as it lasts.
+async fn tell_news(inner: &Inner, app: &App, holds: impl Iterator<Item = &String>) {
+    let known = app.status.borrow().holds.clone();
+    for hold in holds.filter(|hold| !known.contains(hold)) {
+        tracing::warn!(app = %app.name, "{hold}");
+        inner.record_activity(&app.name, "app", "unreachable", &[("why", hold.clone())]).await;
+    }
 }
 
 /// Publishes the web routes again from what was last seen, because who is leaving has changed.
@@ -48,10 +81,10 @@ fn publish_web(inner: &Inner, app: &App, mut serving: Serving<'_>) {
 }
 
 /// One hold per group that has no open master or that changes.
-pub fn unsettled(groups: &BTreeMap<ServiceName, GroupStatus>) -> Vec<String> {
+pub fn unsettled(groups: &BTreeMap<ServiceName, GroupStatus>) -> BTreeMap<ServiceName, String> {
     let unsettled = groups.iter().filter(|(_, status)| !status.settled);
     let reason = |status: &GroupStatus| status.reason.clone().unwrap_or_else(|| status.phase.clone());
-    unsettled.map(|(name, status)| format!("{name} waits: {}", reason(status))).collect()
+    unsettled.map(|(name, status)| (name.clone(), format!("{name} waits: {}", reason(status)))).collect()
 }
 
 fn data_services(record: &AppRecord) -> impl Iterator<Item = (&ServiceRecord, u16)> {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::model::PortKind;
 use crate::model::observed::{ObservedApp, ObservedContainer, Purpose, RunState};
-use crate::plan::{Observed, Plan, Step};
+use crate::model::{DiskSpace, DiskState, InstanceName, MemberDisk, PortKind, ServiceName};
+use crate::plan::{Hold, Observed, Plan, Planned, Step};
 use crate::store::AppRecord;
 
 use super::app::{App, AppStatus};
@@ -25,7 +25,7 @@ use super::serving::Serving;
 use super::{aftermath, clock, pauses, publish};
 
 /// Looked at again at least this often, should an event have been lost.
-const TICK: Duration = Duration::from_secs(5);
+pub const TICK: Duration = Duration::from_secs(5);
 /// While the runtime does not answer.
 const UNREACHABLE: Duration = Duration::from_secs(1);
 
@@ -53,8 +53,8 @@ pub async fn run(inner: Arc<Inner>, app: Arc<App>) {
 struct Reconciler {
     inner: Arc<Inner>,
     app: Arc<App>,
-    /// Target -> step, as text.
-    under_way: BTreeMap<String, String>,
+    /// By target.
+    under_way: BTreeMap<String, Planned>,
     backoff: Backoff,
     done: mpsc::UnboundedSender<Done>,
 }
@@ -80,12 +80,16 @@ impl Reconciler {
             app: ObservedApp::clone(&observed),
             responsive: responsive.clone(),
             failures: self.backoff.failures(),
+            full: full(self.app.disks.track(&self.inner, &self.app, &observed)),
         };
         let now = clock::monotonic();
         let today = clock::now();
         let plan = crate::plan::plan(&desired(&record, &groups, today), &world, now);
         let mut holds: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
-        holds.extend(publish::unsettled(&groups));
+        let mut about = about(&plan.holds);
+        let unsettled = publish::unsettled(&groups);
+        about.extend(unsettled.iter().map(|(name, hold)| (hold.clone(), name.clone())));
+        holds.extend(unsettled.into_values());
         // Before routes are published from it: others publish from the status meanwhile.
         let (responsive, failures) = (Arc::new(responsive), Arc::new(world.failures));
         self.app.status.send_modify(|status| {
@@ -100,14 +104,22 @@ impl Reconciler {
             leaving: self.app.leaving(),
             failures: &failures,
         };
-        holds.extend(publish::publish(&self.inner, &self.app, &serving).await);
-        if plan.steps.is_empty()
-            && self.under_way.is_empty()
-            && aftermath::settle(&self.inner, &self.app, &record, &observed).await?
-        {
-            return Ok(Outcome::Gone);
+        for (service, hold) in publish::publish(&self.inner, &self.app, &serving).await {
+            about.extend(service.map(|service| (hold.clone(), service)));
+            holds.push(hold);
         }
-        let steps = self.act(plan);
+        if plan.steps.is_empty() && self.under_way.is_empty() {
+            match aftermath::settle(&self.inner, &self.app, &record, &observed).await {
+                Ok(true) => return Ok(Outcome::Gone),
+                Ok(false) => {}
+                // What cannot be cleaned away keeps nobody from seeing everything else.
+                Err(error) => holds.push(self.unsettled(&error)),
+            }
+        }
+        self.act(plan);
+        let steps = self.under_way.values().map(ToString::to_string).collect();
+        about.extend(self.under_way.values().filter_map(|planned| Some((planned.to_string(), planned.service()?))));
+        let about = Arc::new(about);
         self.app.status.send_replace(AppStatus {
             version,
             observed,
@@ -116,21 +128,22 @@ impl Reconciler {
             groups,
             steps,
             holds,
+            about,
             gone: false,
         });
         let soonest = self.backoff.next(now).into_iter().chain(pauses::next_end(&record, today)).min();
         Ok(Outcome::Again(soonest.unwrap_or(TICK).min(TICK)))
     }
 
-    /// Starts every step whose target has none under way; returns what is to be done or is.
-    fn act(&mut self, plan: Plan) -> Vec<String> {
+    /// Starts every step whose target has none under way.
+    fn act(&mut self, plan: Plan) {
         for planned in plan.steps {
             let target = planned.step.target();
             if self.under_way.contains_key(&target) {
                 continue;
             }
             tracing::info!(app = %self.app.name, "{planned}");
-            self.under_way.insert(target, planned.to_string());
+            self.under_way.insert(target, planned.clone());
             let (inner, app, done) = (self.inner.clone(), self.app.clone(), self.done.clone());
             tokio::spawn(async move {
                 let step = planned.step;
@@ -139,7 +152,6 @@ impl Reconciler {
                 let _ = done.send(Done { step, result });
             });
         }
-        self.under_way.values().cloned().collect()
     }
 
     fn finish(&mut self, done: Done) {
@@ -154,6 +166,14 @@ impl Reconciler {
                 self.backoff.failed(&target, why, now);
             }
         }
+    }
+
+    fn unsettled(&self, error: &RuntimeError) -> String {
+        let why = in_full(error);
+        if !self.app.status.borrow().holds.contains(&why) {
+            tracing::warn!(app = %self.app.name, "{why}");
+        }
+        why
     }
 
     /// Without a look nothing is decided; what was last seen stays published.
@@ -196,6 +216,16 @@ impl Reconciler {
         }
         asked.iter().map(question).collect()
     }
+}
+
+/// Members that cannot write any more, with how full their disks are.
+fn full(disks: BTreeMap<InstanceName, MemberDisk>) -> BTreeMap<InstanceName, DiskSpace> {
+    let full = disks.into_iter().filter(|(_, disk)| disk.state == DiskState::Full);
+    full.map(|(instance, disk)| (instance, disk.space)).collect()
+}
+
+fn about(holds: &[Hold]) -> BTreeMap<String, ServiceName> {
+    holds.iter().filter_map(|hold| Some((hold.to_string(), hold.service()?))).collect()
 }
 
 fn started(step: &Step) -> Started {

@@ -58,7 +58,8 @@ impl Specs<'_> {
         spec.shared_folders.iter().map(|(name, path)| (volume(name), path.clone())).collect()
     }
 
-    /// The idle container that owns a member's address.
+    /// The idle container that owns a member's address. It has the member's volume as well, so that
+    /// the disk can be looked at while the server does not run.
     pub fn pod(&self, instance: &InstanceName, image: String) -> Result<ContainerSpec, RuntimeError> {
         let service = self.service(instance)?;
         let kind = self.kind(service)?;
@@ -66,6 +67,7 @@ impl Specs<'_> {
             image,
             command: Some(kind.pod_command()),
             attachment: Attachment::Network { name: self.network.name.clone(), ip: None },
+            volumes: self.data_volume(instance, self.data(kind)?),
             ..self.base(instance, Purpose::Pod, 0)
         })
     }
@@ -83,11 +85,15 @@ impl Specs<'_> {
             overlay: data.approot.then(|| approots::file(&self.inner.config.home, self.record, &service.name)),
             attachment: Attachment::Pod(pod.to_owned()),
             memory: Some(service.memory),
-            volumes: vec![(self.inner.naming.volume(&self.record.name, instance), data.data_path.clone())],
+            volumes: self.data_volume(instance, data),
             hostname: None,
             hosts: Vec::new(),
             ..self.base(instance, Purpose::Member, 0)
         })
+    }
+
+    fn data_volume(&self, instance: &InstanceName, data: &DataSpec) -> Vec<(String, String)> {
+        vec![(self.inner.naming.volume(&self.record.name, instance), data.data_path.clone())]
     }
 
     pub fn type_name(&self, instance: &InstanceName) -> Result<String, RuntimeError> {

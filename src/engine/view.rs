@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{AppName, GroupStatus, InstanceName, Memory, Receipt, ServiceName};
+use crate::model::{AppName, GroupStatus, InstanceName, MemberDisk, Memory, Receipt, ServiceName};
 
 use super::traffic::TcpUse;
 
@@ -87,6 +87,8 @@ pub struct InstanceView {
     pub memory_limit: Option<Memory>,
     /// Bytes in use; `None` when it does not run.
     pub memory_used: Option<u64>,
+    /// Of members of data services, once it was looked at.
+    pub disk: Option<MemberDisk>,
     pub ip: Option<std::net::Ipv4Addr>,
     /// The build file's ports, as they are reached from the host.
     pub ports: Vec<PortView>,
@@ -163,9 +165,9 @@ pub struct AppLogLine {
 #[derive(Debug, Clone)]
 pub struct ActivityView {
     pub created_at: String,
-    /// `app`, `service`, `domain`, `fault`, `failover`.
+    /// `app`, `service`, `domain`, `fault`, `failover`, `disk`.
     pub category: String,
-    /// `create`, `deploy`, `scale`, `restart`, `kill`, `failover`, …
+    /// `create`, `deploy`, `scale`, `restart`, `kill`, `failover`, `low`, `full`, …
     pub action: String,
     /// `service`, `revision`, `value`, … by action.
     pub details: BTreeMap<String, String>,

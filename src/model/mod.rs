@@ -3,6 +3,7 @@
 //! Pure: no clock, no tokio, no file system. It imports no other room, so that every
 //! room may import it.
 
+pub mod disk;
 pub mod group;
 pub mod memory;
 pub mod names;
@@ -14,6 +15,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod stack;
 
+pub use disk::{DiskSpace, DiskState, MemberDisk};
 pub use group::{Continuity, CountedWrites, Epoch, GroupStatus, MemberStatus, Receipt, Role, SyncState, Vouched};
 pub use memory::Memory;
 pub use names::{AppName, InstanceName, NameError, ServiceName};

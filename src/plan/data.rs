@@ -1,7 +1,7 @@
 //! Data services: a pod and a server per member. Which of them is master is not decided here.
 
-use crate::model::InstanceName;
 use crate::model::observed::{ObservedContainer, Purpose, RunState};
+use crate::model::{DiskSpace, InstanceName};
 
 use super::code::exit_cause;
 use super::{DesiredService, GroupBrief, Observed, Plan, Step, remove, set_memory};
@@ -17,6 +17,12 @@ pub(super) fn plan(service: &DesiredService, group: &GroupBrief, observed: &Obse
         members.keep(&service.name.instance(index), plan);
     }
     members.shrink(plan);
+}
+
+fn full(space: DiskSpace) -> String {
+    format!(
+        "its disk is full ({space}), and it takes no writes until there is space: `docker system df` shows what Docker keeps"
+    )
 }
 
 struct Members<'a> {
@@ -50,6 +56,9 @@ impl Members<'_> {
                 return plan.step(Step::StartPod { instance: instance.clone() }, cause);
             }
         };
+        if let Some(space) = self.observed.full.get(instance) {
+            plan.hold(instance, full(*space));
+        }
         match member {
             None => {
                 let step = Step::StartMember { instance: instance.clone(), pod: pod.id.clone() };
@@ -72,6 +81,10 @@ impl Members<'_> {
         match member.state {
             RunState::Exited { .. } if self.waits_for_failover() => {
                 plan.hold(instance, "a failover is under way");
+            }
+            // Each start ends for the same reason, and a master's would be promoted each time.
+            RunState::Exited { .. } if self.lacks_space(instance, member) => {
+                plan.hold(instance, "it ended, and is started again when there is space");
             }
             RunState::Exited { code, oom_killed } => {
                 let step = Step::RestartMember { instance: instance.clone(), container: member.id.clone() };
@@ -98,6 +111,20 @@ impl Members<'_> {
         self.group.brisk && self.all().filter(lives).count() > 0
     }
 
+    /// When those that are bound may go. Of a group that elects by itself the master is bound, too: all
+    /// its voters are.
+    fn release(&self) -> &'static str {
+        match self.group.master.is_some_and(|master| self.group.bound.contains(&master)) {
+            true => "the others agree to do without it",
+            false => "another slave is in step: it alone may have what was acknowledged",
+        }
+    }
+
+    /// Its disk is full, and it keeps ending. One that can run without writing is not kept from it.
+    fn lacks_space(&self, instance: &InstanceName, member: &ObservedContainer) -> bool {
+        self.observed.full.contains_key(instance) && self.observed.failures.contains_key(&member.id)
+    }
+
     fn all(&self) -> impl Iterator<Item = &ObservedContainer> {
         self.observed.app.containers.iter().filter(|container| {
             container.identity.instance.service == self.service.name && container.identity.purpose != Purpose::Build
@@ -116,7 +143,7 @@ impl Members<'_> {
             } else if !self.group.settled || self.group.master.is_none() {
                 plan.hold(instance, "the group has no settled master; nothing is discarded meanwhile");
             } else if self.group.bound.contains(&instance.index) {
-                plan.hold(instance, "its number is scaled away, and the others agree to do without it first");
+                plan.hold(instance, format!("its number is scaled away, and it stays until {}", self.release()));
             } else {
                 let containers = self.observed.of(instance).map(|container| container.id.clone()).collect();
                 let cause = format!("{} is scaled to {}", self.service.name, self.service.instances);

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::observed::{ObservedApp, ObservedContainer};
-use crate::model::{InstanceName, Memory, ServiceName};
+use crate::model::{DiskSpace, InstanceName, Memory, ServiceName};
 
 pub use step::{Hold, Plan, Planned, Step};
 
@@ -71,6 +71,8 @@ pub struct Observed {
     pub responsive: BTreeSet<String>,
     /// Targets of steps that failed lately, by [`Step::target`].
     pub failures: BTreeMap<String, Failure>,
+    /// Members whose disks are full.
+    pub full: BTreeMap<InstanceName, DiskSpace>,
 }
 
 /// A step that failed: it is tried again at `retry_at`, in the same clock as `now`.

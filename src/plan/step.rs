@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{InstanceName, Memory};
+use crate::model::{InstanceName, Memory, ServiceName};
 
 use super::Failure;
 
@@ -93,9 +93,10 @@ impl Step {
     pub fn target(&self) -> String {
         match self {
             Self::EnsureNetwork | Self::RemoveNetwork => "network".to_owned(),
-            Self::StartPod { instance } => format!("{instance} pod"),
-            // Never at once: a volume that goes while a server starts on it would come back bare.
-            Self::StartMember { instance, .. } | Self::Discard { instance, .. } => format!("{instance} member"),
+            // Never at once: a volume that goes while a pod or a server starts on it would come back bare.
+            Self::StartPod { instance } | Self::StartMember { instance, .. } | Self::Discard { instance, .. } => {
+                format!("{instance} member")
+            }
             Self::StartInstance { instance, generation } => format!("{instance} generation {generation}"),
             Self::RestartMember { container, .. }
             | Self::ReviveInstance { container, .. }
@@ -106,6 +107,25 @@ impl Step {
             Self::Unpause { container, .. } => format!("{container} pause"),
         }
     }
+}
+
+impl Hold {
+    /// The service whose instance waits.
+    pub fn service(&self) -> Option<ServiceName> {
+        of_instance(&self.subject)
+    }
+}
+
+impl Planned {
+    /// The service whose instance the step is about.
+    pub fn service(&self) -> Option<ServiceName> {
+        of_instance(&self.step.subject())
+    }
+}
+
+/// `None` for what concerns everybody, as the network does.
+fn of_instance(subject: &str) -> Option<ServiceName> {
+    subject.parse::<InstanceName>().ok().map(|instance| instance.service)
 }
 
 impl Plan {

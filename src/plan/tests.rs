@@ -46,6 +46,7 @@ fn observed(containers: Vec<ObservedContainer>) -> Observed {
         app: ObservedApp { containers, network: Some(network), volumes: Vec::new() },
         responsive,
         failures: BTreeMap::new(),
+        full: BTreeMap::new(),
     }
 }
 
@@ -206,10 +207,58 @@ fn a_surplus_voter_lives_until_the_others_do_without_it() {
         Desired { up: true, services: vec![service("db", 1, DesiredKind::Data { group })], ..Desired::default() };
     assert_snapshot!(text(&desired, &world), @r"
     start the server of db.1 again: it was killed
-    db.1 waits: its number is scaled away, and the others agree to do without it first
+    db.1 waits: its number is scaled away, and it stays until the others agree to do without it
     ");
     world.app.containers[3].state = RUNNING;
     assert_snapshot!(text(&data(1, false, Some(0)), &world), @"discard db.1 with its data: db is scaled to 1");
+}
+
+#[test]
+fn the_only_slave_in_step_stays_until_another_one_is() {
+    let world = observed(["db.0", "db.1"].iter().flat_map(|name| member(name, RUNNING)).collect());
+    let group = GroupBrief { settled: true, master: Some(0), bound: [1].into(), brisk: false };
+    let desired =
+        Desired { up: true, services: vec![service("db", 1, DesiredKind::Data { group })], ..Desired::default() };
+    assert_snapshot!(text(&desired, &world), @"db.1 waits: its number is scaled away, and it stays until another slave is in step: it alone may have what was acknowledged");
+}
+
+#[test]
+fn a_server_that_keeps_ending_on_a_full_disk_is_started_when_there_is_space() {
+    let mut world = observed(member("db.0", KILLED).into());
+    let desired = data(1, true, Some(0));
+    let instance: InstanceName = "db.0".parse().unwrap();
+    world.full.insert(instance.clone(), DiskSpace { size: 64 << 20, free: 0 });
+    assert_snapshot!(text(&desired, &world), @r"
+    start the server of db.0 again: it was killed
+    db.0 waits: its disk is full (0 of 64M free), and it takes no writes until there is space: `docker system df` shows what Docker keeps
+    ");
+    let failure = Failure { retry_at: Duration::ZERO, why: "it keeps ending soon after its start".to_owned() };
+    world.failures.insert("db.0-member".to_owned(), failure);
+    assert_snapshot!(text(&desired, &world), @r"
+    db.0 waits: its disk is full (0 of 64M free), and it takes no writes until there is space: `docker system df` shows what Docker keeps
+    db.0 waits: it ended, and is started again when there is space
+    ");
+    world.full.clear();
+    assert_snapshot!(text(&desired, &world), @"start the server of db.0 again: it was killed");
+}
+
+#[test]
+fn a_line_is_about_the_service_whose_instance_it_names_or_about_everything() {
+    let mut world = observed(vec![container("db.0", Purpose::Pod, 0, RUNNING)]);
+    world.full.insert("db.0".parse().unwrap(), DiskSpace { size: 0, free: 0 });
+    let one = plan(&data(1, false, None), &world, Duration::ZERO);
+    let named = (one.steps[0].service(), one.holds[0].service());
+    assert_eq!(named, (Some("db".parse().unwrap()), Some("db".parse().unwrap())));
+    world.app.network = None;
+    assert_eq!(
+        plan(&data(1, false, None), &world, Duration::ZERO).steps[0].service(),
+        None,
+        "a service may be called network"
+    );
+}
+
+fn member(name: &str, state: RunState) -> [ObservedContainer; 2] {
+    [container(name, Purpose::Pod, 0, RUNNING), container(name, Purpose::Member, 0, state)]
 }
 
 #[test]

@@ -4,15 +4,19 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use bollard::Docker;
+use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, EndpointIpamConfig, EndpointSettings, NetworkConnectRequest,
-    NetworkDisconnectRequest,
+    NetworkDisconnectRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters as query;
+use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 
 /// The label that says which `DOTCLOUD_HOME` an object belongs to.
 const HOME: &str = "io.dotcloud-local.home";
+/// The label that says which application an object belongs to.
+const APP: &str = "io.dotcloud-local.app";
 /// The label that says what a container is.
 const PURPOSE: &str = "io.dotcloud-local.purpose";
 
@@ -175,6 +179,34 @@ impl Engine {
         let endpoint_config = Some(EndpointSettings { ipam_config: Some(ipam), ..EndpointSettings::default() });
         let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config };
         self.runtime.block_on(self.docker.connect_network(network, request)).is_ok()
+    }
+
+    /// A volume of this many megabytes, under the name and the labels that the platform will look for.
+    ///
+    /// # Errors
+    /// The engine's words where it has no such volumes.
+    pub fn small_volume(&self, home: &str, app: &str, instance: &str, megabytes: u32) -> Result<(), String> {
+        let owned = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let options = format!("size={megabytes}m,mode=0777");
+        let request = VolumeCreateRequest {
+            name: Some(format!("dcl-{home}-{app}-{instance}")),
+            labels: Some([owned(HOME, home), owned(APP, app)].into()),
+            driver_opts: Some([owned("type", "tmpfs"), owned("device", "tmpfs"), owned("o", &options)].into()),
+            ..Default::default()
+        };
+        self.runtime.block_on(self.docker.create_volume(request)).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Runs a command in a container; returns when it has ended.
+    pub fn command(&self, container: &str, command: &[&str]) {
+        let cmd = Some(command.iter().map(|&word| word.to_owned()).collect());
+        let options = CreateExecOptions { cmd, attach_stdout: Some(true), ..Default::default() };
+        self.runtime.block_on(async {
+            let exec = self.docker.create_exec(container, options).await.unwrap().id;
+            let started = self.docker.start_exec(&exec, None).await.unwrap();
+            let StartExecResults::Attached { mut output, .. } = started else { panic!("not attached") };
+            while output.next().await.is_some() {}
+        });
     }
 
     pub fn has_image(&self, image: &str) -> bool {

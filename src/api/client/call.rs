@@ -43,9 +43,9 @@ impl Client {
         self.order(Method::POST, &at(app, "/up"), None::<&()>).await
     }
 
-    /// [`WaitRecord`]s until one is final.
-    pub async fn wait(&self, app: &str) -> Result<Lines> {
-        self.stream(&at(app, "/wait")).await
+    /// [`WaitRecord`]s until one is final: of these services, of all without any.
+    pub async fn wait(&self, app: &str, services: &[String]) -> Result<Lines> {
+        self.stream(&at(app, &format!("/wait?services={}", services.join(",")))).await
     }
 
     // --- services

@@ -8,7 +8,9 @@ use crate::engine::view::{
     ActivityView, AppLogLine, AppView, ConnectionView, DeployLine, DeploymentState, DeploymentView, Finding,
     FindingLevel, InstanceState, InstanceView, Scaled, ServiceView, SharedFolderView,
 };
-use crate::model::{AppName, CountedWrites, GroupStatus, MemberStatus, Receipt, Role, SyncState};
+use crate::model::{
+    AppName, CountedWrites, DiskState, GroupStatus, MemberDisk, MemberStatus, Receipt, Role, SyncState,
+};
 
 pub(super) fn application(view: AppView) -> types::Application {
     types::Application {
@@ -96,9 +98,16 @@ fn instance(view: InstanceView, ports: &[types::Port]) -> types::Instance {
         booted: view.started_at,
         memory_limit: view.memory_limit.map(|memory| memory.bytes()),
         memory_used: view.memory_used,
+        disk: view.disk.map(disk),
         ip: view.ip.map(|ip| ip.to_string()),
         pid: view.pid,
     }
+}
+
+fn disk(of: MemberDisk) -> types::Disk {
+    let MemberDisk { space, state } = of;
+    let text = if state == DiskState::Ample { space.to_string() } else { format!("{}, {space}", state.name()) };
+    types::Disk { size: space.size, free: space.free, state: state.name().to_owned(), text }
 }
 
 fn state(state: InstanceState) -> &'static str {

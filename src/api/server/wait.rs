@@ -6,28 +6,48 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use futures_util::{Stream, StreamExt, stream};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::Api;
-use super::extract::{AppPath, At};
+use super::extract::{AppPath, Ask, At};
 use super::refuse::chain;
 use super::respond::Answer;
 use super::stream::respond;
 use crate::api::types::WaitRecord;
+use crate::engine::EngineError;
 use crate::engine::handle::Result as EngineResult;
+use crate::model::{NameError, ServiceName};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/applications/{app}/wait", get(wait))
 }
 
-async fn wait(State(api): State<Api>, At(at): At<AppPath>) -> Answer {
+/// Names with commas between them; none: everything.
+#[derive(Deserialize)]
+struct Waited {
+    #[serde(default)]
+    services: String,
+}
+
+async fn wait(State(api): State<Api>, At(at): At<AppPath>, Ask(waited): Ask<Waited>) -> Answer {
     // An unknown application is a 404, not a stream that fails.
-    api.engine.app(&at.app).await?;
+    let known = api.engine.app(&at.app).await?.services;
+    let services = names(&waited.services)?;
+    if let Some(name) = services.iter().find(|name| known.iter().all(|service| service.name != **name)) {
+        return Err(EngineError::NotFound(format!("The service \"{name}\" does not exist.")).into());
+    }
     let meta = serde_json::json!({ "application": at.app });
     let (sender, holds) = mpsc::channel(16);
     let (engine, app) = (api.engine.clone(), at.app);
-    let waiting = async move { engine.wait(&app, sender).await };
+    let waiting = async move { engine.wait(&app, &services, sender).await };
     Ok(respond(&api.shutdown, &meta, records(Box::pin(waiting), holds)))
+}
+
+fn names(list: &str) -> EngineResult<Vec<ServiceName>> {
+    let names = list.split(',').filter(|name| !name.is_empty());
+    let wrong = |error: NameError| EngineError::Invalid(error.to_string());
+    names.map(|name| name.parse().map_err(wrong)).collect()
 }
 
 type Waiting = Pin<Box<dyn Future<Output = EngineResult<()>> + Send>>;
@@ -60,7 +80,6 @@ fn last(ended: &EngineResult<()>) -> WaitRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::EngineError;
 
     #[tokio::test]
     async fn holds_come_before_the_end() {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Disk;
+
 /// `GET A`, and an element of `GET /applications`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Application {
@@ -187,6 +189,8 @@ pub struct Instance {
     /// Bytes; `None` when it does not run.
     #[serde(default)]
     pub memory_used: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
     #[serde(default)]
     pub ip: Option<String>,
     /// The process id that the host sees.
