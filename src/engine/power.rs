@@ -112,7 +112,17 @@ fn slave(app: &App, aim: &Aim) -> Result<InstanceName> {
 /// The container that does an instance's work.
 pub(super) fn server(app: &App, instance: &InstanceName) -> Result<ObservedContainer> {
     let found = servers(app).into_iter().find(|container| container.identity.instance == *instance);
-    found.ok_or_else(|| absent(&app.record(), &instance.service, instance))
+    found.ok_or_else(|| {
+        let record = app.record();
+        let wanted = record.service(&instance.service).is_some_and(|service| instance.index < service.instances);
+        if wanted { unmade(instance) } else { absent(&record, &instance.service, instance) }
+    })
+}
+
+/// What is said of an instance that is wanted and has no container.
+fn unmade(instance: &InstanceName) -> EngineError {
+    let service = &instance.service;
+    EngineError::NotFound(format!("{instance} has not been started yet: `dotcloud info {service}` says why."))
 }
 
 /// What is said of an instance that is not there, with those that are wanted.
