@@ -67,9 +67,15 @@ fn a_terminal_has_its_size_and_its_keys(platform: &Platform) {
     let (mut keys, screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut screen = std::io::BufReader::new(screen);
     let mut seen = String::new();
-    while !seen.contains("sized") {
-        assert!(std::io::BufRead::read_line(&mut screen, &mut seen).unwrap() > 0, "it ended: {seen}");
-    }
+    let mut until = |there: fn(&str) -> bool| {
+        while !there(&seen) {
+            assert!(std::io::BufRead::read_line(&mut screen, &mut seen).unwrap() > 0, "it ended: {seen}");
+        }
+    };
+    until(|seen| seen.contains("sized"));
+    keys.write_all(b"typed\n").unwrap();
+    // By the terminal and by `cat`: before that runs, the shell that starts it may lose an interrupt.
+    until(|seen| seen.matches("typed").count() == 2);
     keys.write_all(b"\x03").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "Ctrl-C reaches the command: {seen}");
 }

@@ -215,8 +215,10 @@ impl Platform {
         rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
         wait_for("the daemon is gone", Duration::from_secs(10), || {
             let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-            // A zombie is gone as well: nobody may have asked for its exit code yet.
-            status.is_none_or(|text| text.contains(") Z ")).then_some(())
+            // A zombie is gone as well: nobody may have asked for its exit code yet. But its other
+            // threads, which may hold the ports, can outlive the first by a moment.
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+            status.is_none_or(|text| text.contains(") Z ") && threads <= 1).then_some(())
         });
     }
 
