@@ -1,5 +1,7 @@
 //! The server as it starts without a platform.
 
+use jiff::Timestamp;
+
 use crate::kinds::{Kind, since_creation};
 use crate::support::docker::Engine;
 
@@ -12,13 +14,18 @@ pub struct Plain<'a> {
 
 impl<'a> Plain<'a> {
     pub fn start(engine: &'a Engine, kind: &'a Kind, image: &str) -> Self {
-        let name = format!("dcl-bench-start-{}", std::process::id());
+        let name = format!("dcl-bench-start-{}", Timestamp::now().as_microsecond());
         Self { engine, kind, container: engine.run(&name, image, &["bash", "-c", kind.script]) }
     }
 
     /// Milliseconds until the server answers.
     pub fn answered(&self) -> f64 {
         since_creation(self.engine, &self.container, self.kind.answered(self.engine, &self.container))
+    }
+
+    /// Its files stay.
+    pub fn end(&self) {
+        self.engine.kill(&self.container);
     }
 }
 
