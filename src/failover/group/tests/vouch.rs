@@ -5,8 +5,14 @@ use super::*;
 impl Stage {
     /// Epoch 1 is on disk with `db.0`, which does not run; `db.1` calls itself its slave.
     fn after_both_died(vouched: Option<u64>) -> Self {
-        let mut stage = Self::with(Config::new("db"), vec![Seat { incarnation: None, ..seat(0) }, seat(1)]);
-        stage.tell(Event::Vouched(vouched.and_then(word)));
+        let seats = vec![Seat { incarnation: None, ..seat(0) }, seat(1)];
+        Self::without_the_master(Config::new("db"), vouched.and_then(word), seats)
+    }
+
+    /// The same, of a group of these members.
+    fn without_the_master(config: Config, word: Option<Vouched>, seats: Vec<Seat>) -> Self {
+        let mut stage = Self::with(config, seats);
+        stage.tell(Event::Vouched(word));
         let mut stage = stage.named();
         stage.report(1, slave(false));
         stage.front_obeys();
@@ -27,20 +33,7 @@ fn a_new_daemon_elects_a_slave_only_where_the_disk_vouches_for_one() {
     }
 }
 
-/// `db.0` and its pod were removed while no daemon ran.
-impl Stage {
-    fn after_the_master_was_removed(config: Config, word: Option<Vouched>, seats: Vec<Seat>) -> Self {
-        let mut stage = Self::with(config, seats);
-        stage.tell(Event::Vouched(word));
-        let mut stage = stage.named();
-        stage.report(1, slave(false));
-        stage.front_obeys();
-        stage.now += 300;
-        stage.report(1, slave(false));
-        stage
-    }
-}
-
+/// Removed with its pod, while no daemon ran.
 fn gone(index: u32) -> Seat {
     Seat { addr: None, incarnation: None, ..seat(index) }
 }
@@ -50,7 +43,7 @@ fn a_slave_succeeds_a_master_of_which_a_new_daemon_finds_nothing() {
     let moved = Seat { addr: Some(addr(9)), ..gone(0) };
     for master in [vec![], vec![gone(0)], vec![moved]] {
         let seats = master.into_iter().chain([seat(1)]).collect();
-        let mut stage = Stage::after_the_master_was_removed(Config::new("db"), word(1), seats);
+        let mut stage = Stage::without_the_master(Config::new("db"), word(1), seats);
         assert_eq!(stage.group.phase(), Phase::Electing, "{:?}", stage.group.status().reason);
         let reason = stage.group.status().reason.unwrap();
         assert!(reason.contains("db.1 is the most advanced replica"), "{reason}");
@@ -77,7 +70,7 @@ fn a_missing_master_is_waited_for_where_no_slave_is_known_to_have_everything() {
         (unnamed, "its address is not known"),
     ];
     for (word, why) in cases {
-        let stage = Stage::after_the_master_was_removed(Config::new("db"), word, vec![gone(0), seat(1)]);
+        let stage = Stage::without_the_master(Config::new("db"), word, vec![gone(0), seat(1)]);
         assert_eq!(stage.group.phase(), Phase::Gathering);
         let reason = stage.group.status().reason.unwrap();
         assert!(reason.starts_with("waiting for db.0, the master, to start again") && reason.contains(why), "{reason}");
@@ -88,7 +81,7 @@ fn a_missing_master_is_waited_for_where_no_slave_is_known_to_have_everything() {
 #[test]
 fn a_slave_of_which_nothing_is_found_is_heard_before_another_one_is_elected() {
     let config = Config { guards_at_front: true, ..Config::new("db") };
-    let mut stage = Stage::after_the_master_was_removed(config, word(1), vec![gone(0), seat(1), gone(2)]);
+    let mut stage = Stage::without_the_master(config, word(1), vec![gone(0), seat(1), gone(2)]);
     assert_eq!(stage.group.phase(), Phase::Gathering);
     let reason = stage.group.status().reason.unwrap();
     assert!(reason.contains("db.2 does not answer, and may alone have the last acknowledged writes"), "{reason}");
